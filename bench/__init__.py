@@ -1,0 +1,1 @@
+"""Workshop: benchmarks beside peers. Run from a checkout with ``pytest bench --benchmark-enable``."""

@@ -1,0 +1,1 @@
+"""Workshop: device profiles and the engine factory. Run from a checkout."""
