@@ -100,9 +100,7 @@ class NotDicom(InputRefused):
 
     exit_code = 12
     code = "not_dicom"
-    default_remedy = (
-        "Send a DICOM file; pictures exported as PNG or JPEG carry no spacing and no orientation."
-    )
+    default_remedy = "Send a DICOM file; pictures exported as PNG or JPEG carry no spacing and no orientation."
 
 
 class TruncatedFile(InputRefused):
@@ -118,7 +116,9 @@ class UnsupportedTransferSyntax(InputRefused):
 
     exit_code = 14
     code = "unsupported_transfer_syntax"
-    default_remedy = "Ask the sender for a transfer syntax listed in docs/dicom-input.md, such as Explicit VR Little Endian."
+    default_remedy = (
+        "Ask the sender for a transfer syntax listed in docs/dicom-input.md, such as Explicit VR Little Endian."
+    )
 
 
 class NoPixelData(InputRefused):
@@ -150,9 +150,7 @@ class WrongBodyPart(InputRefused):
 
     exit_code = 18
     code = "wrong_body_part"
-    default_remedy = (
-        "If the header is wrong, repeat with --override wrong_body_part: the report then says so."
-    )
+    default_remedy = "If the header is wrong, repeat with --override wrong_body_part: the report then says so."
     overridable = True
 
 
@@ -226,9 +224,7 @@ class LossyLimitExceeded(InputRefused):
 
     exit_code = 27
     code = "lossy_limit"
-    default_remedy = (
-        "Send the lossless original, or repeat with --override lossy_limit: the report then says so."
-    )
+    default_remedy = "Send the lossless original, or repeat with --override lossy_limit: the report then says so."
     overridable = True
 
 
