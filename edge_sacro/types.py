@@ -1,4 +1,4 @@
-"""The frozen values that flow through the runtime. Every box is in pixels of an image whose axes its docstring names."""
+"""The frozen values that flow through the runtime. A box is in pixels of an image whose axes its docstring names."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From stored pixels to what a network sees. NumPy first: these functions are the specification of every faster twin."""
+"""From stored pixels to what a network sees. In NumPy: these functions specify every faster twin."""
