@@ -1,0 +1,19 @@
+"""What every test may use: where reference data stands, and which tests need it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Folder of reference data that is no part of the product; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("EDGE_SACRO_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"reference data is not at {folder}; set EDGE_SACRO_SHARED to run this test")
+    return folder
