@@ -1,0 +1,163 @@
+"""Resizing as the published anatomy-aware system computes it. Arrays are rows x columns, row 0 on top.
+
+Three different resizes are in use and none of them is one of OpenCV's: bins of equal weight (an average over whole
+pixels, where ``INTER_AREA`` weights by overlap), bilinear between the corner pixels' centres, and nearest with the index
+in single precision.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Size = tuple[int, int]
+"""Rows and columns."""
+
+_EXACT_SINGLE = 1 << 24
+"""Whole numbers up to this are exact in single precision."""
+
+
+def area_resize(image: npt.NDArray[np.generic], size: Size) -> npt.NDArray[np.float32]:
+    """Average over bins of whole pixels (adaptive average pooling), also where the image grows.
+
+    Output row ``i`` of ``m`` is the plain mean of input rows ``floor(i n / m)`` to ``ceil((i + 1) n / m) - 1``; columns
+    alike. Neighbouring bins may share a pixel.
+
+    Args:
+        image: rows x columns, any real type.
+        size: rows and columns of the result, at least 1 each.
+
+    Returns:
+        float32 in the image's own range, within one rounding of the exact mean.
+
+    Raises:
+        ValueError: the image is empty or has not two axes, or the size is not positive.
+    """
+    _check(image, size)
+    row_start, row_end = _bins(image.shape[0], size[0])
+    column_start, column_end = _bins(image.shape[1], size[1])
+    count = np.outer(row_end - row_start, column_end - column_start)
+    small = image.dtype == np.uint8 and int(count.max()) * 255 < _EXACT_SINGLE
+    accumulator = np.float32 if small else np.float64
+    sums = _bin_sums(image, row_start, row_end, accumulator)
+    sums = _bin_sums(np.ascontiguousarray(sums.T), column_start, column_end, accumulator).T
+    return np.ascontiguousarray(sums / count, dtype=np.float32)
+
+
+def bilinear_align_corners(image: npt.NDArray[np.generic], size: Size) -> npt.NDArray[np.float32]:
+    """Bilinear resize in which the corner pixels' centres stay at the corners; no smoothing where the image shrinks.
+
+    Positions are computed in single precision, as the published stack does.
+
+    Args:
+        image: rows x columns, any real type.
+        size: rows and columns of the result, at least 1 each.
+
+    Raises:
+        ValueError: the image is empty or has not two axes, or the size is not positive.
+    """
+    _check(image, size)
+    source = image.astype(np.float32, copy=False)
+    top, bottom, down = _corner_positions(source.shape[0], size[0])
+    left, right, across = _corner_positions(source.shape[1], size[1])
+    upper, lower = source[top], source[bottom]
+    upper = (1 - across) * upper[:, left] + across * upper[:, right]
+    lower = (1 - across) * lower[:, left] + across * lower[:, right]
+    return np.asarray((1 - down)[:, None] * upper + down[:, None] * lower, dtype=np.float32)
+
+
+def nearest_inverse(labels: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Bring a label map back to the radiograph's size.
+
+    Output row ``i`` reads input row ``floor(i * (n / m))`` with both factors in single precision: in double precision
+    some sizes (720 rows from 768) read another row.
+
+    Args:
+        labels: rows x columns, any type, which is kept.
+        size: rows and columns of the result, at least 1 each.
+
+    Raises:
+        ValueError: the map is empty or has not two axes, or the size is not positive.
+    """
+    _check(labels, size)
+    rows = _nearest_index(labels.shape[0], size[0])
+    columns = _nearest_index(labels.shape[1], size[1])
+    return np.ascontiguousarray(labels[rows][:, columns])
+
+
+def center_crop_or_pad(image: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Cut to ``size`` about the centre where the image is larger, pad with 0 about it where it is smaller.
+
+    Args:
+        image: rows x columns, any type, which is kept.
+        size: rows and columns of the result, at least 1 each.
+
+    Raises:
+        ValueError: the image is empty or has not two axes, or the size is not positive.
+    """
+    _check(image, size)
+    result = np.zeros(size, image.dtype)
+    row_from, row_to = center_slices(image.shape[0], size[0])
+    column_from, column_to = center_slices(image.shape[1], size[1])
+    result[row_to, column_to] = image[row_from, column_from]
+    return result
+
+
+def center_slices(length: int, target: int) -> tuple[slice, slice]:
+    """Which pixels of an axis of ``length`` stay, and where they stand in an axis of ``target``."""
+    if length > target:
+        start = length // 2 - target // 2
+        return slice(start, start + target), slice(0, target)
+    start = (target - length) // 2
+    return slice(0, length), slice(start, start + length)
+
+
+def longest_side_size(size: Size, longest: int) -> Size:
+    """Rows and columns after a resize that brings the longer side to ``longest`` and keeps the aspect (at least 1)."""
+    scale = longest / max(size)
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+
+
+def _check(image: npt.NDArray[Any], size: Size) -> None:
+    if image.ndim != 2 or image.size == 0 or min(size) < 1:
+        raise ValueError(f"cannot resize an array of shape {image.shape} to {size}")
+
+
+def _bins(length: int, target: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """First pixel of each bin, and the one after its last."""
+    index = np.arange(target, dtype=np.int64)
+    return index * length // target, -((-(index + 1) * length) // target)
+
+
+def _bin_sums(
+    image: npt.NDArray[Any],
+    start: npt.NDArray[np.int64],
+    end: npt.NDArray[np.int64],
+    accumulator: type[np.floating[Any]],
+) -> npt.NDArray[Any]:
+    """Sum of the rows of each bin."""
+    sums = image[start].astype(accumulator)
+    for offset in range(1, int((end - start).max())):
+        inside = np.flatnonzero(start + offset < end)
+        if inside.size == start.size:
+            sums += image[start + offset]
+        else:
+            sums[inside] += image[start[inside] + offset]
+    return sums
+
+
+def _corner_positions(
+    length: int, target: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """For each output pixel the two input pixels that it lies between and the weight of the second."""
+    step = np.float32((length - 1) / (target - 1)) if target > 1 else np.float32(0)
+    position = np.arange(target, dtype=np.float32) * step
+    first = np.minimum(position.astype(np.int64), length - 1)
+    return first, np.minimum(first + 1, length - 1), position - first.astype(np.float32)
+
+
+def _nearest_index(length: int, target: int) -> npt.NDArray[np.int64]:
+    position = np.arange(target, dtype=np.float32) * np.float32(length / target)
+    return np.minimum(np.floor(position).astype(np.int64), length - 1)
