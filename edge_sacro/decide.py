@@ -1,0 +1,40 @@
+"""From a probability to a state, in decimal arithmetic, so that a threshold is exactly what its source prints."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from edge_sacro.types import OperatingPoint, State
+
+PROBABILITY_DECIMALS = 4
+"""Decimals that are kept. Float32 networks agree far below it between thread counts; see docs/determinism.md."""
+
+HIGH_RISK = OperatingPoint("high_risk", 0.7, "Dorfner 2024, 2.5 Follow-up analysis: confident above 0.7")
+
+
+def rounded(probability: float) -> float:
+    """The probability as it is reported and decided on: half-even to ``PROBABILITY_DECIMALS`` decimals."""
+    return float(_decimal(probability))
+
+
+def state_from_probability(probability: float, operating_point: OperatingPoint, guard_band: float) -> State:
+    """Decide.
+
+    Args:
+        probability: of radiographic sacroiliitis, 0 to 1.
+        operating_point: positive above its threshold, strictly.
+        guard_band: half-width of the ``borderline`` range around the threshold, ends included; 0 for none.
+    """
+    distance = _decimal(probability) - Decimal(str(operating_point.threshold))
+    if guard_band > 0 and abs(distance) <= Decimal(str(guard_band)):
+        return State.BORDERLINE
+    return State.POSITIVE if distance > 0 else State.NEGATIVE
+
+
+def is_high_risk(probability: float) -> bool:
+    """Whether the follow-up analysis would call the prediction confident. It is no part of the state."""
+    return _decimal(probability) > Decimal(str(HIGH_RISK.threshold))
+
+
+def _decimal(probability: float) -> Decimal:
+    return Decimal(probability).quantize(Decimal(1).scaleb(-PROBABILITY_DECIMALS), ROUND_HALF_EVEN)
