@@ -80,7 +80,7 @@ class PixelSpacing:
 
 @dataclass(frozen=True)
 class Orientation:
-    """Where the stored image's axes point in the patient (PS3.3 C.7.6.1.1.1).
+    """Where the stored image's axes point in the patient (PS3.3 C.7.6.1.1.1), seen in a coronal plane.
 
     Attributes:
         row: direction in which columns grow, ``"L"``, ``"R"``, ``"H"`` or ``"F"``.
@@ -180,28 +180,26 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
-class JointFinding:
-    """What was found of one joint. ``box_px`` is in the stored image's pixels, ``box_mm`` is width and height in mm.
+class JointRegion:
+    """Where one joint was found: its box in the axes of the image that was assessed, or the code of why there is none."""
 
-    ``reason`` says why a value is absent, and is None only where none is.
-    """
-
-    state: State
-    reason: str | None
-    box_px: Box | None
-    box_mm: tuple[float, float] | None
-    probability: float | None
+    box: Box | None
+    reason_code: str | None
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a system says of one radiograph."""
+    """What a system computes from one image in canonical view, before any decision.
 
-    state: State
-    reason: str | None
+    Attributes:
+        left, right: the patient's joints.
+        crop: what the classifier saw, or None where it did not run.
+        probability: of radiographic sacroiliitis, 0 to 1, or None where the classifier did not run.
+        reason_code: why there is no probability, or None.
+    """
+
+    left: JointRegion
+    right: JointRegion
+    crop: Box | None
     probability: float | None
-    operating_point: OperatingPoint
-    high_risk: bool | None
-    crop_px: Box | None
-    left: JointFinding
-    right: JointFinding
+    reason_code: str | None

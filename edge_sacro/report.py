@@ -1,0 +1,146 @@
+"""The report: one result for each instance, as typed values, as canonical JSON and as its schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge_sacro import __version__
+from edge_sacro.types import State
+
+SCHEMA_VERSION = "1.0"
+
+PixelBox = Annotated[list[int], Field(min_length=4, max_length=4)]
+MillimetreBox = Annotated[list[float], Field(min_length=4, max_length=4)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Strict):
+    """Which instance a result belongs to. ``sha256`` and the UID are null where the file could not be read so far."""
+
+    path: str
+    sha256: str | None
+    sop_instance_uid: str | None
+
+
+class Joint(_Strict):
+    """One joint of the patient.
+
+    Attributes:
+        state: ``located`` where the system decides on both joints together.
+        reason: why a value is null, one sentence for each.
+        box_px: ``[x0, y0, x1, y1]`` on the stored image's pixel grid, x1 and y1 exclusive.
+        box_mm: the same corners in mm from the image's top left, by the header's pixel spacing.
+        probability: of sacroiliitis in this joint.
+    """
+
+    state: State
+    reason: str | None
+    box_px: PixelBox | None
+    box_mm: MillimetreBox | None
+    probability: Probability | None
+
+
+class Joints(_Strict):
+    """The patient's left and right joint, never the image's."""
+
+    left: Joint
+    right: Joint
+
+
+class AppliedOperatingPoint(_Strict):
+    """The cut-off of the decision: positive above the threshold, strictly."""
+
+    name: str
+    threshold: float
+    source: str
+
+
+class Backend(_Strict):
+    """What computed the networks."""
+
+    name: str
+    version: str
+
+
+class Result(_Strict):
+    """The answer to one instance.
+
+    Attributes:
+        state: ``positive``, ``negative``, ``borderline``, ``not_assessable`` or ``refused``.
+        reason: the decision in a sentence, or why there is none.
+        reason_code: stable code of why there is no decision; null where there is one.
+        remedy: what to do about a refusal; null elsewhere.
+        probability: of radiographic sacroiliitis, rounded as it was decided on.
+        high_risk: the follow-up analysis' flag, probability above 0.7; no part of the state.
+        crop_px: what the classifier saw, on the stored image's pixel grid.
+        notes: overrides, assumptions and conflicts that a reader must know.
+        timings_ms: wall-clock milliseconds by stage; the one part that differs from run to run.
+    """
+
+    source: Source
+    system: str
+    state: State
+    reason: str
+    reason_code: str | None
+    remedy: str | None
+    probability: Probability | None
+    high_risk: bool | None
+    operating_point: AppliedOperatingPoint
+    crop_px: PixelBox | None
+    joints: Joints
+    notes: list[str]
+    backend: Backend
+    timings_ms: dict[str, float]
+
+
+class Software(_Strict):
+    """What made the report."""
+
+    name: Literal["edge-sacro"] = "edge-sacro"
+    version: str = __version__
+
+
+class BundleRecord(_Strict):
+    """Which model bundle was used."""
+
+    name: str
+    version: str
+    fingerprint: str
+    demonstration: bool
+    statement: str
+
+
+class Ignored(_Strict):
+    """A file of a folder that is no instance, and why it was left out."""
+
+    path: str
+    reason: str
+
+
+class Report(_Strict):
+    """One document for one call."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    software: Software = Software()
+    bundle: BundleRecord
+    results: Sequence[Result]
+    ignored: Sequence[Ignored] = ()
+
+
+def json_from_report(report: Report) -> str:
+    """The report as canonical JSON: keys sorted, two spaces, UTF-8 text, one line end at the end."""
+    return json.dumps(report.model_dump(mode="json"), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+
+
+def report_schema() -> dict[str, object]:
+    """JSON Schema (draft 2020-12) of the document that ``json_from_report`` writes."""
+    schema = Report.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
