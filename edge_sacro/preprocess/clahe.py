@@ -105,7 +105,8 @@ def _bins_of(image: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
     else:
         level = (np.clip(values, low, high) - low) / (high - low) * (LEVELS - 1)
     table: npt.NDArray[np.intp] = np.rint(level).astype(np.intp) // _BIN_WIDTH
-    return table[sixteen_bit]
+    bins: npt.NDArray[np.intp] = table[sixteen_bit]
+    return bins
 
 
 def _reflected(bins: npt.NDArray[np.intp], tile: tuple[int, int]) -> npt.NDArray[np.intp]:

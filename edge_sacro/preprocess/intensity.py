@@ -43,5 +43,4 @@ def published_eight_bit(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8
     Args:
         values: any real type; finite.
     """
-    whole = values if np.issubdtype(values.dtype, np.integer) else np.trunc(values.astype(np.float64)).astype(np.int64)
-    return (whole & 0xFF).astype(np.uint8)
+    return (values.astype(np.int64) & 0xFF).astype(np.uint8)

@@ -1,8 +1,8 @@
 """Resizing as the published anatomy-aware system computes it. Arrays are rows x columns, row 0 on top.
 
 Three different resizes are in use and none of them is one of OpenCV's: bins of equal weight (an average over whole
-pixels, where ``INTER_AREA`` weights by overlap), bilinear between the corner pixels' centres, and nearest with the index
-in single precision.
+pixels, where ``INTER_AREA`` weights by overlap), bilinear between the corner pixels' centres, and nearest with the
+index in single precision.
 """
 
 from __future__ import annotations
@@ -160,4 +160,5 @@ def _corner_positions(
 
 def _nearest_index(length: int, target: int) -> npt.NDArray[np.int64]:
     position = np.arange(target, dtype=np.float32) * np.float32(length / target)
-    return np.minimum(np.floor(position).astype(np.int64), length - 1)
+    index: npt.NDArray[np.int64] = np.minimum(np.floor(position).astype(np.int64), length - 1)
+    return index

@@ -1,0 +1,50 @@
+"""Connected components and bounds of masks, with ties decided as the published arrays number their components."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge_sacro.types import Box
+
+Mask = npt.NDArray[np.bool_]
+
+
+def largest_component(mask: Mask, *, connectivity: int, tie: int) -> Mask | None:
+    """The largest component of a mask, or None where the mask is empty.
+
+    Args:
+        mask: rows x columns.
+        connectivity: 4, or 8 where diagonal neighbours are connected.
+        tie: which of several largest is kept, an index into them by their first pixels column by column (the published
+            arrays are transposed): 0 the first, -1 the last.
+    """
+    count, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=connectivity)
+    if count < 2:
+        return None
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    tied = [int(number) for number in np.flatnonzero(areas == areas.max()) + 1]
+    if len(tied) > 1:
+        columns = {number: int(stats[number, cv2.CC_STAT_LEFT]) for number in tied}
+        tied.sort(key=lambda number: (columns[number], int(np.argmax(numbers[:, columns[number]] == number))))
+    return np.asarray(numbers == tied[tie])
+
+
+def bounds(mask: Mask) -> Box | None:
+    """The smallest box that holds every pixel of the mask, or None where there is none."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return Box(x, y, x + width, y + height) if width else None
+
+
+def dilated_by_square(mask: Mask, radius: int) -> Mask:
+    """Grow the mask by a square of ``2 radius + 1`` pixels; nothing comes in from outside the image."""
+    grown = np.zeros(mask.shape, bool)
+    box = bounds(mask)
+    if box is None:
+        return grown
+    rows = slice(max(box.y0 - radius, 0), box.y1 + radius)
+    columns = slice(max(box.x0 - radius, 0), box.x1 + radius)
+    square = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    grown[rows, columns] = cv2.dilate(mask[rows, columns].view(np.uint8), square) > 0
+    return grown
