@@ -43,6 +43,18 @@ def stored_box_from_canonical(box: Box, orientation: Orientation, stored_shape: 
     return Box(y0, x0, y1, x1) if transposed else Box(x0, y0, x1, y1)
 
 
+def canonical_box_from_stored(box: Box, orientation: Orientation, stored_shape: tuple[int, int]) -> Box:
+    """The inverse of :func:`stored_box_from_canonical`."""
+    transposed, mirrored, inverted = _steps(orientation)
+    x0, y0, x1, y1 = (box.y0, box.x0, box.y1, box.x1) if transposed else box.as_list()
+    rows, columns = stored_shape[::-1] if transposed else stored_shape
+    if mirrored:
+        x0, x1 = columns - x1, columns - x0
+    if inverted:
+        y0, y1 = rows - y1, rows - y0
+    return Box(x0, y0, x1, y1)
+
+
 def _steps(orientation: Orientation) -> tuple[bool, bool, bool]:
     """Whether to transpose, then to mirror columns, then to invert rows."""
     transposed = orientation.row in "HF"

@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge_sacro import __version__
 from edge_sacro.types import State
 
-SCHEMA_VERSION = "1.0"
-
 PixelBox = Annotated[list[int], Field(min_length=4, max_length=4)]
 MillimetreBox = Annotated[list[float], Field(min_length=4, max_length=4)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -128,7 +126,7 @@ class Ignored(_Strict):
 class Report(_Strict):
     """One document for one call."""
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["1.0"] = "1.0"
     software: Software = Software()
     bundle: BundleRecord
     results: Sequence[Result]

@@ -177,29 +177,3 @@ class OperatingPoint:
     name: str
     threshold: float
     source: str
-
-
-@dataclass(frozen=True)
-class JointRegion:
-    """Where one joint was found: its box in the axes of the image that was assessed, or the code of why there is none."""
-
-    box: Box | None
-    reason_code: str | None
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """What a system computes from one image in canonical view, before any decision.
-
-    Attributes:
-        left, right: the patient's joints.
-        crop: what the classifier saw, or None where it did not run.
-        probability: of radiographic sacroiliitis, 0 to 1, or None where the classifier did not run.
-        reason_code: why there is no probability, or None.
-    """
-
-    left: JointRegion
-    right: JointRegion
-    crop: Box | None
-    probability: float | None
-    reason_code: str | None

@@ -1,0 +1,158 @@
+"""The result drawn over the radiograph: joint boxes, crop and decision, for a person to check.
+
+Shown in canonical view, the patient's right at the picture's left, whatever way the image was stored. Colours are from
+the Okabe-Ito palette, which colour-blind readers tell apart; every box is named in words beside.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge_sacro.errors import OutputNotWritten
+from edge_sacro.orient import canonical_box_from_stored, canonical_from_stored
+from edge_sacro.preprocess.normalise import eight_bit_from_radiograph
+from edge_sacro.report import Joint, Report, Result
+from edge_sacro.types import Box, Radiograph, State
+
+Picture = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+LONG_SIDE = 1400
+"""Pixels of the picture's longer side, without its captions."""
+
+LEFT_COLOUR: Colour = (0, 159, 230)
+RIGHT_COLOUR: Colour = (233, 180, 86)
+CROP_COLOUR: Colour = (255, 255, 255)
+STATE_COLOUR: dict[State, Colour] = {
+    State.POSITIVE: (0, 94, 213),
+    State.NEGATIVE: (115, 158, 0),
+    State.BORDERLINE: (66, 228, 240),
+    State.NOT_ASSESSABLE: (150, 150, 150),
+    State.REFUSED: (150, 150, 150),
+}
+"""Blue, green, red: OpenCV's order."""
+
+_TITLE_PX, _TEXT_PX, _LINE_PX, _MARGIN_PX = 34, 20, 28, 18
+
+
+def overlay_from_result(result: Result, radiograph: Radiograph, report: Report) -> Picture:
+    """Draw one result.
+
+    Args:
+        result: of this radiograph.
+        radiograph: as it was read.
+        report: whose bundle's statement and fingerprint stand below the picture.
+
+    Returns:
+        rows x columns x 3, uint8, blue, green, red.
+    """
+    gray = canonical_from_stored(eight_bit_from_radiograph(radiograph), radiograph.orientation)
+    scale = LONG_SIDE / max(gray.shape)
+    size = (round(gray.shape[1] * scale), round(gray.shape[0] * scale))
+    shrunk = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    picture = np.asarray(cv2.cvtColor(shrunk, cv2.COLOR_GRAY2BGR), np.uint8)
+    if result.crop_px is not None:
+        _dashed(picture, _shown(result.crop_px, radiograph, scale))
+    for joint, name, colour in (
+        (result.joints.right, "right sacroiliac joint", RIGHT_COLOUR),
+        (result.joints.left, "left sacroiliac joint", LEFT_COLOUR),
+    ):
+        if joint.box_px is not None:
+            box = _shown(joint.box_px, radiograph, scale)
+            cv2.rectangle(picture, (box.x0, box.y0), (box.x1, box.y1), colour, 2, cv2.LINE_AA)
+            _outlined(picture, name, (box.x0, max(box.y0 - 10, _TEXT_PX)), colour)
+    for letter, column in (("R", _MARGIN_PX), ("L", picture.shape[1] - 2 * _MARGIN_PX)):
+        _outlined(picture, letter, (column, picture.shape[0] // 2), (255, 255, 255), _TITLE_PX)
+    return np.vstack([_header(result, picture.shape[1]), picture, _footer(result, report, picture.shape[1])])
+
+
+def write_png(picture: Picture, path: str) -> None:
+    """Write a picture.
+
+    Raises:
+        OutputNotWritten: the folder is missing or the file cannot be written.
+    """
+    encoded, data = cv2.imencode(".png", picture)
+    if not encoded:
+        raise OutputNotWritten("the picture could not be encoded as PNG", source=path)
+    try:
+        with open(path, "wb") as file:  # noqa: PTH123 - the caller's words name the place in the error
+            file.write(data.tobytes())
+    except OSError as error:
+        raise OutputNotWritten(f"{error.strerror}", source=path) from error
+
+
+def _shown(box_px: list[int], radiograph: Radiograph, scale: float) -> Box:
+    box = canonical_box_from_stored(Box(*box_px), radiograph.orientation, (radiograph.rows, radiograph.columns))
+    x0, y0, x1, y1 = (round(edge * scale) for edge in box.as_list())
+    return Box(x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
+
+
+def _header(result: Result, width: int) -> Picture:
+    title = {
+        State.POSITIVE: "POSITIVE for radiographic sacroiliitis",
+        State.NEGATIVE: "NEGATIVE for radiographic sacroiliitis",
+        State.BORDERLINE: "BORDERLINE",
+        State.NOT_ASSESSABLE: "NOT ASSESSABLE",
+    }[result.state]
+    lines = _wrapped(result.reason[:1].upper() + result.reason[1:], width)
+    for joint, side in ((result.joints.right, "Right"), (result.joints.left, "Left")):
+        lines += _wrapped(_joint_line(side, joint), width) if joint.state is State.NOT_ASSESSABLE else []
+    panel = _panel(width, _TITLE_PX + _LINE_PX * len(lines) + 3 * _MARGIN_PX // 2)
+    panel[:, :8] = STATE_COLOUR[result.state]
+    _write(panel, title, (2 * _MARGIN_PX, _MARGIN_PX + 24), STATE_COLOUR[result.state], _TITLE_PX)
+    _write_lines(panel, lines, _MARGIN_PX + _TITLE_PX + 22)
+    return panel
+
+
+def _footer(result: Result, report: Report, width: int) -> Picture:
+    bundle = report.bundle
+    lines = _wrapped(bundle.statement, width)
+    lines += _wrapped(
+        f"edge-sacro {report.software.version}; system {result.system}; bundle {bundle.name} {bundle.version}, "
+        f"fingerprint {bundle.fingerprint[:16]}; dashed: the part that was classified",
+        width,
+    )
+    panel = _panel(width, _LINE_PX * len(lines) + _MARGIN_PX)
+    _write_lines(panel, lines, _MARGIN_PX + 8)
+    return panel
+
+
+def _joint_line(side: str, joint: Joint) -> str:
+    return f"{side} joint not assessable: {joint.reason}"
+
+
+def _panel(width: int, height: int) -> Picture:
+    return np.full((height, width, 3), 24, np.uint8)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(int((width - 4 * _MARGIN_PX) / (0.52 * _TEXT_PX)), 20))
+
+
+def _write_lines(panel: Picture, lines: list[str], first: int) -> None:
+    for index, line in enumerate(lines):
+        _write(panel, line, (2 * _MARGIN_PX, first + index * _LINE_PX), (235, 235, 235), _TEXT_PX)
+
+
+def _write(picture: Picture, text: str, place: tuple[int, int], colour: Colour, size: int) -> None:
+    cv2.putText(picture, text, place, colour, cv2.FontFace("sans"), size)
+
+
+def _outlined(picture: Picture, text: str, place: tuple[int, int], colour: Colour, size: int = _TEXT_PX) -> None:
+    for dx, dy in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, 2), (0, -2), (2, 0), (-2, 0)):
+        _write(picture, text, (place[0] + dx, place[1] + dy), (0, 0, 0), size)
+    _write(picture, text, place, colour, size)
+
+
+def _dashed(picture: Picture, box: Box, dash: int = 12) -> None:
+    for start in range(box.x0, box.x1, 2 * dash):
+        for y in (box.y0, box.y1):
+            cv2.line(picture, (start, y), (min(start + dash, box.x1), y), CROP_COLOUR, 1, cv2.LINE_AA)
+    for start in range(box.y0, box.y1, 2 * dash):
+        for x in (box.x0, box.x1):
+            cv2.line(picture, (x, start), (x, min(start + dash, box.y1)), CROP_COLOUR, 1, cv2.LINE_AA)

@@ -1,0 +1,23 @@
+"""Why an image or a joint is not assessable: stable codes, each with the sentence that a report prints."""
+
+from __future__ import annotations
+
+JOINT_REASONS: dict[str, str] = {
+    "sacrum_not_found": "no sacrum was found in the image",
+    "sacrum_size_implausible": "what was taken for the sacrum has an implausible size",
+    "ilium_not_found": "the ilium of this side was not found",
+    "ilium_size_implausible": "what was taken for the ilium of this side has an implausible size",
+    "sides_ambiguous": "both ilia were found on the same side of the sacrum",
+    "no_contact": "sacrum and ilium of this side do not meet",
+    "contact_too_small": "sacrum and ilium of this side meet over too short a length",
+    "at_image_border": "the joint lies at the border of the image and may go on beyond it",
+    "not_located_by_system": "this system classifies the whole radiograph and locates no joint",
+}
+
+IMAGE_REASONS: dict[str, str] = {
+    "joint_not_assessable": "the classifier needs both joints, and one of them is not assessable",
+    "crop_is_dark": "the region of the joints is black",
+    "crop_too_small": "the region of the joints is too small to classify",
+    "null_backend": "the null backend computes nothing, so nothing can be decided",
+    "deadline_exceeded": "the assessment did not end before its deadline",
+}

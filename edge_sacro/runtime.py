@@ -1,0 +1,159 @@
+"""The runtime: one bundle on one backend, from DICOM to a result, for as many radiographs as there are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from types import TracebackType
+from typing import IO
+
+from edge_sacro import results
+from edge_sacro.bundle import DEMONSTRATION, Bundle, load_bundle
+from edge_sacro.engine import Engine, open_engine
+from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
+from edge_sacro.locate import JointRegion
+from edge_sacro.report import Backend, BundleRecord, Ignored, Report, Result
+from edge_sacro.stages import StageClock
+from edge_sacro.systems import SYSTEMS, Assessment
+from edge_sacro.types import Radiograph
+
+Readable = str | os.PathLike[str] | bytes | IO[bytes]
+
+OVERRIDES = frozenset({"wrong_body_part", "wrong_view", "lossy_limit"})
+"""Refusals that a site may override; the report then says so."""
+
+
+class Runtime:
+    """Assesses radiographs with one bundle. A context manager; ``infer`` may be called from several threads at once.
+
+    Args:
+        bundle: a loaded bundle, or what :func:`edge_sacro.bundle.load_bundle` takes.
+        backend: a name in ``edge_sacro.engine.BACKENDS``; no other one ever takes its place.
+        threads: threads inside one inference; the machine's processors where None. The result does not depend on it.
+        deadline_s: seconds that one assessment may take, or None for no limit.
+        operating_point: name of one of the bundle's operating points; its default one where None.
+        overrides: codes of refusals that do not apply, from ``OVERRIDES``.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        BackendError: the backend cannot be used.
+        UsageError: an operating point or an override that does not exist, or a number out of range.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | str | os.PathLike[str] = DEMONSTRATION,
+        *,
+        backend: str = "onnxruntime",
+        threads: int | None = None,
+        deadline_s: float | None = None,
+        operating_point: str | None = None,
+        overrides: Collection[str] = (),
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads is {threads}, and one at least is needed", source="threads")
+        if deadline_s is not None and deadline_s <= 0:
+            raise UsageError(f"deadline_s is {deadline_s}, and must be above 0", source="deadline_s")
+        unknown = set(overrides) - OVERRIDES
+        if unknown:
+            known = ", ".join(sorted(OVERRIDES))
+            raise UsageError(f"{sorted(unknown)} cannot be overridden; {known} can", source="overrides")
+        self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(os.fspath(bundle))
+        manifest = self.bundle.manifest
+        try:
+            self.operating_point = manifest.operating_point(operating_point)
+        except KeyError as error:
+            known = ", ".join(point.name for point in manifest.operating_points)
+            raise UsageError(
+                f"the bundle has no operating point {error}; it has {known}", source="operating_point"
+            ) from error
+        self.overrides = frozenset(overrides)
+        self.deadline_s = deadline_s
+        self.system = SYSTEMS[manifest.system]
+        self._engines: dict[str, Engine] = {
+            name: open_engine(backend, network.spec(name), self.bundle.models[name], threads or os.cpu_count() or 1)
+            for name, network in manifest.networks.items()
+        }
+        one = next(iter(self._engines.values()))
+        self._backend = Backend(name=backend, version=one.vendor_version)
+        self._computes = one.computes
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what the backend holds. The runtime may not be used afterwards."""
+        for engine in self._engines.values():
+            engine.close()
+
+    def infer(self, source: Readable, *, name: str | None = None) -> Result:
+        """Assess one instance.
+
+        A file that cannot be assessed is a result too: ``refused`` or ``not_assessable``, with the reason.
+
+        Args:
+            source: a path, the bytes of a DICOM file, or a binary file object.
+            name: what to call it in the result, where ``source`` is no path.
+
+        Raises:
+            BackendError: the backend failed, so that no later result could be trusted either.
+        """
+        result, _ = self.infer_with_radiograph(source, name=name)
+        return result
+
+    def infer_with_radiograph(self, source: Readable, *, name: str | None = None) -> tuple[Result, Radiograph | None]:
+        """As ``infer``, with the radiograph that was read, for pictures of the result; None where there is none."""
+        from edge_sacro import dicom
+
+        label = name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "(bytes)")
+        clock = StageClock(self.deadline_s)
+        radiograph = None
+        try:
+            with clock.stage("read"):
+                radiograph = dicom.read(source, overrides=self.overrides, name=label)
+                notes = dicom.check_acceptance(radiograph, self.system.modalities, overrides=self.overrides)
+            assessment = self._assess(radiograph, clock)
+        except InputRefused as refusal:
+            fields = results.refused_fields(refusal)
+        else:
+            guard_band = self.bundle.manifest.guard_band.half_width
+            fields = results.decided_fields(radiograph, assessment, self.operating_point, guard_band, notes)
+        result = Result.model_validate(
+            {
+                "source": results.source_fields(label, radiograph),
+                "system": self.system.name,
+                "operating_point": results.applied(self.operating_point),
+                "backend": self._backend,
+                "timings_ms": clock.timings_ms(),
+                **fields,
+            }
+        )
+        return result, radiograph
+
+    def _assess(self, radiograph: Radiograph, clock: StageClock) -> Assessment:
+        try:
+            assessment = self.system.assess(radiograph, self.bundle.manifest, self._engines, clock)
+        except DeadlineExceeded:
+            nowhere = JointRegion(None, "deadline_exceeded")
+            return Assessment(nowhere, nowhere, None, None, "deadline_exceeded")
+        if self._computes:
+            return assessment
+        nowhere = JointRegion(None, "null_backend")
+        return Assessment(nowhere, nowhere, None, None, "null_backend", assessment.notes)
+
+    def report(self, answers: Sequence[Result], ignored: Sequence[Ignored] = ()) -> Report:
+        """One document for several results."""
+        manifest = self.bundle.manifest
+        record = BundleRecord(
+            name=manifest.name,
+            version=manifest.version,
+            fingerprint=self.bundle.fingerprint,
+            demonstration=manifest.demonstration,
+            statement=manifest.statement,
+        )
+        return Report(bundle=record, results=answers, ignored=ignored)

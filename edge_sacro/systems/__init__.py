@@ -1,0 +1,11 @@
+"""The published systems. Each is one file that reads like its paper's method section, and one entry here."""
+
+from __future__ import annotations
+
+from edge_sacro.systems.base import Assessment, System
+from edge_sacro.systems.dorfner2024 import ANATOMY_AWARE, STANDARD
+
+__all__ = ["SYSTEMS", "Assessment", "System"]
+
+SYSTEMS: dict[str, System] = {system.name: system for system in (ANATOMY_AWARE, STANDARD)}
+"""Every system by the name that a bundle's manifest gives."""
