@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro.errors import BundleContractBroken
-from edge_sacro.preprocess.components import Mask, bounds, dilated_by_square, largest_component
+from edge_sacro.preprocess.components import Mask, Zone, bounds, dilated_by_square, largest_component
 from edge_sacro.preprocess.intensity import minus_one_to_one
 from edge_sacro.preprocess.resize import area_resize, nearest_inverse
 from edge_sacro.types import Box, Side
@@ -204,63 +204,83 @@ def joint_regions(labels: Labels, rules: RegionRules | None = None, numerics: Nu
         numerics: see :data:`Numerics`.
     """
     rules = rules or RegionRules()
-    sacrum = bounds(labels == SACRUM)
-    sacrum_reason = _bone_reason(labels, SACRUM, rules, numerics)
-    if sacrum is None or sacrum_reason is not None:
-        missing = JointRegion(None, sacrum_reason)
-        return JointRegions(missing, missing)
+    bones = {label: _Bone.of(labels == label) for label in (SACRUM, LEFT_PELVIS, RIGHT_PELVIS)}
+    sacrum = bones[SACRUM]
+    reason = _bone_reason("sacrum", sacrum, rules, numerics)
+    if sacrum.box is None or reason is not None:
+        return JointRegions(JointRegion(None, reason), JointRegion(None, reason))
     # Rows, and their extent without the last one, rounded half to even: as published.
-    radius = int(np.round(rules.dilation * (sacrum.height - 1)))
-    zone = dilated_by_square(labels == SACRUM, radius)
-    found = {pelvis: _region(labels, pelvis, zone, rules, numerics) for pelvis in (LEFT_PELVIS, RIGHT_PELVIS)}
+    radius = int(np.round(rules.dilation * (sacrum.box.height - 1)))
+    zone = dilated_by_square(sacrum.mask, sacrum.box, radius)
+    found = [_region(bones[pelvis], zone, sacrum.box, rules, numerics) for pelvis in (LEFT_PELVIS, RIGHT_PELVIS)]
     if numerics == "published":
-        return JointRegions(found[LEFT_PELVIS], found[RIGHT_PELVIS])
-    return _by_image_side(labels, sacrum, found)
+        return JointRegions(found[0], found[1])
+    return _by_image_side(sacrum.box, [(bones[LEFT_PELVIS], found[0]), (bones[RIGHT_PELVIS], found[1])])
 
 
-def _by_image_side(labels: Labels, sacrum: Box, found: dict[int, JointRegion]) -> JointRegions:
-    missing = JointRegion(None, "ilium_not_found")
+@dataclass(frozen=True, eq=False)
+class _Bone:
+    """One label's mask, its box and its part of the image."""
+
+    mask: Mask
+    box: Box | None
+    part: float
+
+    @classmethod
+    def of(cls, mask: Mask) -> _Bone:
+        return cls(mask, bounds(mask), np.count_nonzero(mask) / mask.size)
+
+
+def _by_image_side(sacrum: Box, found: list[tuple[_Bone, JointRegion]]) -> JointRegions:
     sides: dict[bool, JointRegion] = {}
-    for pelvis, region in found.items():
-        ilium = bounds(labels == pelvis)
-        if ilium is None:
+    for ilium, region in found:
+        if ilium.box is None:
             continue
-        on_left = ilium.x0 + ilium.x1 < sacrum.x0 + sacrum.x1
-        sides[on_left] = JointRegion(None, "sides_ambiguous") if on_left in sides else region
-    if any(side.reason == "sides_ambiguous" for side in sides.values()):
-        ambiguous = JointRegion(None, "sides_ambiguous")
-        return JointRegions(ambiguous, ambiguous)
+        on_left = ilium.box.x0 + ilium.box.x1 < sacrum.x0 + sacrum.x1
+        if on_left in sides:
+            ambiguous = JointRegion(None, "sides_ambiguous")
+            return JointRegions(ambiguous, ambiguous)
+        sides[on_left] = region
+    missing = JointRegion(None, "ilium_not_found")
     return JointRegions(sides.get(True, missing), sides.get(False, missing))
 
 
-def _region(labels: Labels, pelvis: int, zone: Mask, rules: RegionRules, numerics: Numerics) -> JointRegion:
-    ilium = labels == pelvis
-    reason = _bone_reason(labels, pelvis, rules, numerics)
+def _region(ilium: _Bone, zone: Zone, sacrum: Box, rules: RegionRules, numerics: Numerics) -> JointRegion:
+    reason = _bone_reason("ilium", ilium, rules, numerics)
     if reason is not None:
         return JointRegion(None, reason)
-    contact = largest_component(zone & ilium, connectivity=4, tie=0)
-    box = None if contact is None else bounds(contact)
+    box = _contact(ilium.mask, zone)
     if numerics == "published":
-        box, fallback = (box, False) if box is not None else (_published_strip(ilium), True)
-        return JointRegion(box, None if box else "no_contact", fallback)
+        if box is not None:
+            return JointRegion(box, None)
+        strip = _published_strip(ilium.mask)
+        return JointRegion(strip, None if strip else "no_contact", fallback=strip is not None)
     if box is None:
         return JointRegion(None, "no_contact")
-    sacrum = bounds(labels == SACRUM)
-    if sacrum is not None and box.height < rules.height * sacrum.height:
+    if box.height < rules.height * sacrum.height:
         return JointRegion(None, "contact_too_small")
-    rows, columns = labels.shape
+    rows, columns = ilium.mask.shape
     margin_y, margin_x = (max(1, round(rules.border * n)) for n in (rows, columns))
     if box.y0 < margin_y or box.x0 < margin_x or box.y1 > rows - margin_y or box.x1 > columns - margin_x:
         return JointRegion(None, "at_image_border")
     return JointRegion(box, None)
 
 
-def _bone_reason(labels: Labels, label: int, rules: RegionRules, numerics: Numerics) -> str | None:
-    name = "sacrum" if label == SACRUM else "ilium"
-    part = np.count_nonzero(labels == label) / labels.size
-    if part == 0:
+def _contact(ilium: Mask, zone: Zone) -> Box | None:
+    """Box of the largest piece of the ilium within the dilated sacrum; of equal ones the first."""
+    part = ilium[zone.rows, zone.columns] & zone.mask
+    piece = largest_component(part, connectivity=4, tie=0)
+    inner = None if piece is None else bounds(piece)
+    if inner is None:
+        return None
+    x, y = zone.columns.start, zone.rows.start
+    return Box(inner.x0 + x, inner.y0 + y, inner.x1 + x, inner.y1 + y)
+
+
+def _bone_reason(name: str, bone: _Bone, rules: RegionRules, numerics: Numerics) -> str | None:
+    if bone.box is None:
         return f"{name}_not_found"
-    if numerics == "corrected" and not rules.area[0] <= part <= rules.area[1]:
+    if numerics == "corrected" and not rules.area[0] <= bone.part <= rules.area[1]:
         return f"{name}_size_implausible"
     return None
 

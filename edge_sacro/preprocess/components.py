@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -37,14 +39,18 @@ def bounds(mask: Mask) -> Box | None:
     return Box(x, y, x + width, y + height) if width else None
 
 
-def dilated_by_square(mask: Mask, radius: int) -> Mask:
-    """Grow the mask by a square of ``2 radius + 1`` pixels; nothing comes in from outside the image."""
-    grown = np.zeros(mask.shape, bool)
-    box = bounds(mask)
-    if box is None:
-        return grown
-    rows = slice(max(box.y0 - radius, 0), box.y1 + radius)
-    columns = slice(max(box.x0 - radius, 0), box.x1 + radius)
+@dataclass(frozen=True, eq=False)
+class Zone:
+    """A mask that is given only where it can be true: ``mask`` covers ``rows`` and ``columns`` of the image."""
+
+    rows: slice
+    columns: slice
+    mask: Mask
+
+
+def dilated_by_square(mask: Mask, box: Box, radius: int) -> Zone:
+    """Grow the mask, whose bounds are ``box``, by a square of ``2 radius + 1`` pixels; the image's border cuts it."""
+    rows = slice(max(box.y0 - radius, 0), min(box.y1 + radius, mask.shape[0]))
+    columns = slice(max(box.x0 - radius, 0), min(box.x1 + radius, mask.shape[1]))
     square = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-    grown[rows, columns] = cv2.dilate(mask[rows, columns].view(np.uint8), square) > 0
-    return grown
+    return Zone(rows, columns, cv2.dilate(mask[rows, columns].view(np.uint8), square) > 0)
