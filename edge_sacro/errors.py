@@ -311,3 +311,20 @@ class InternalError(EdgeSacroError):
 
     exit_code = 70
     code = "internal"
+
+
+def all_errors() -> list[type[EdgeSacroError]]:
+    """Every class of the tree, base first, in the order of their exit codes."""
+    found: list[type[EdgeSacroError]] = [EdgeSacroError]
+    for error in found:
+        found.extend(error.__subclasses__())
+    return sorted(found, key=lambda error: error.exit_code)
+
+
+def exit_code_from_code(code: str) -> int:
+    """The exit code of the class that has this code.
+
+    Raises:
+        KeyError: no class has it.
+    """
+    return {error.code: error.exit_code for error in all_errors()}[code]

@@ -1,0 +1,160 @@
+"""The command line, and the only place that turns errors into exit codes."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_sacro import __version__
+from edge_sacro.errors import EdgeSacroError
+
+if TYPE_CHECKING:
+    from edge_sacro.report import Report, Result
+    from edge_sacro.runtime import Runtime
+    from edge_sacro.types import Radiograph
+
+NOT_ASSESSABLE_EXIT_CODE = 3
+"""Every file was read, and at least one of them is not assessable."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="edge-sacro")
+def main() -> None:
+    """Find radiographic sacroiliitis on pelvic radiographs, where the X-ray is taken."""
+
+
+def _exits_with_code(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Run a command's body; print an error of ours as one message and leave with its exit code."""
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        try:
+            code = command(**arguments)
+        except EdgeSacroError as error:
+            click.echo(f"edge-sacro: {error}", err=True)
+            sys.exit(error.exit_code)
+        sys.exit(code or 0)
+
+    return run
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--bundle", default="demonstration", show_default=True, help="Model bundle: a folder or a zip file.")
+@click.option("--backend", default="onnxruntime", show_default=True, help="Inference backend; never replaced.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all processors]")
+@click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="Time that one image may take.")
+@click.option("--operating-point", metavar="NAME", help="One of the bundle's cut-offs.  [default: the bundle's]")
+@click.option("--override", "overrides", multiple=True, metavar="CODE", help="A refusal that shall not apply.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of the table.")
+@click.option("--overlay", metavar="PNG|FOLDER", help="Draw joints, crop and decision over the radiograph.")
+@_exits_with_code
+def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
+    paths: tuple[str, ...],
+    bundle: str,
+    backend: str,
+    threads: int | None,
+    deadline_s: float | None,
+    operating_point: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    overlay: str | None,
+) -> int:
+    """Assess DICOM files, or every instance of folders, and answer each one.
+
+    Exit code 0: every instance was assessed. 3: one was not assessable. Others: the first refusal's or error's own,
+    as docs/errors.md lists them.
+    """
+    from edge_sacro import console
+    from edge_sacro.dicom import find_instances
+    from edge_sacro.report import Ignored, json_from_report
+    from edge_sacro.runtime import Runtime
+
+    found = find_instances(paths)
+    ignored = [Ignored(path=str(path), reason=reason) for path, reason in found.ignored]
+    answers: list[Result] = []
+    with Runtime(
+        bundle,
+        backend=backend,
+        threads=threads,
+        deadline_s=deadline_s,
+        operating_point=operating_point,
+        overrides=overrides,
+    ) as runtime:
+        try:
+            for path in console.with_progress(found.paths):
+                result, radiograph = runtime.infer_with_radiograph(path)
+                answers.append(result)
+                if overlay is not None:
+                    _draw(runtime, result, radiograph, _overlay_path(overlay, path, found.paths))
+        finally:
+            report = runtime.report(answers, ignored)
+            click.echo(json_from_report(report) if as_json else console.text_from_report(report), nl=False)
+    return _exit_code(report)
+
+
+@main.command()
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write to; made if absent.")
+@click.option("--count", default=1, show_default=True, type=click.IntRange(1, 100_000), help="How many radiographs.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed, the same bytes.")
+@click.option("--left-grade", type=click.IntRange(0, 4), help="Modified New York grade.  [default: drawn]")
+@click.option("--right-grade", type=click.IntRange(0, 4), help="Modified New York grade.  [default: drawn]")
+@_exits_with_code
+def phantom(out: str, count: int, seed: int, left_grade: int | None, right_grade: int | None) -> None:
+    """Write simulated pelvic radiographs with known truth, for installation checks, demonstration and tests."""
+    from edge_sacro import console
+    from edge_sacro.phantom import PhantomOptions, write_study
+
+    options = PhantomOptions(left_grade=left_grade, right_grade=right_grade)
+    truth = write_study(Path(out), count, seed, options, progress=console.with_progress)
+    click.echo(f"{count} simulated radiographs and {truth} written. They show no patient and are not for clinical use.")
+
+
+@main.command()
+@_exits_with_code
+def schema() -> None:
+    """Print the JSON Schema of the report that `infer --json` prints."""
+    import json
+
+    from edge_sacro.report import report_schema
+
+    click.echo(json.dumps(report_schema(), indent=2, sort_keys=True))
+
+
+def _draw(runtime: Runtime, result: Result, radiograph: Radiograph | None, path: Path) -> None:
+    from edge_sacro.overlay import overlay_from_result, write_png
+
+    if radiograph is None or result.state == "refused":
+        click.echo(f"edge-sacro: {result.source.path}: refused, so there is no overlay of it", err=True)
+        return
+    write_png(overlay_from_result(result, radiograph, runtime.report([result])), str(path))
+
+
+def _overlay_path(overlay: str, source: Path, sources: list[Path]) -> Path:
+    """The file named, for one instance; else a file for each in the folder named, told apart by number."""
+    target = Path(overlay)
+    if len(sources) == 1 and target.suffix.lower() == ".png":
+        return target
+    target.mkdir(parents=True, exist_ok=True)
+    return target / f"{sources.index(source) + 1:04d}-{source.stem}.png"
+
+
+def _exit_code(report: Report) -> int:
+    from edge_sacro.errors import exit_code_from_code
+
+    for result in report.results:
+        if result.state == "refused" and result.reason_code is not None:
+            return exit_code_from_code(result.reason_code)
+    codes = {result.reason_code for result in report.results if result.state == "not_assessable"}
+    if "deadline_exceeded" in codes:
+        return exit_code_from_code("deadline_exceeded")
+    return NOT_ASSESSABLE_EXIT_CODE if codes else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What a person at a terminal sees: a progress bar while it runs, then a table and its explanation."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from edge_sacro.report import Joint, Report, Result
+from edge_sacro.types import State
+
+Item = TypeVar("Item")
+
+_STYLE = {
+    State.POSITIVE: "bold red",
+    State.NEGATIVE: "bold green",
+    State.BORDERLINE: "bold yellow",
+    State.NOT_ASSESSABLE: "bold",
+    State.REFUSED: "bold",
+}
+_NARROWEST = 100
+
+
+def with_progress(items: Sequence[Item]) -> Iterable[Item]:
+    """The items, with a progress bar on standard error where that is a terminal and there are several."""
+    if len(items) < 2 or not sys.stderr.isatty():
+        yield from items
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("radiographs", total=len(items))
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+def text_from_report(report: Report) -> str:
+    """The report as a table, then a line of explanation for each result, with colour on a terminal alone."""
+    terminal = sys.stdout.isatty()
+    width = Console().width if terminal else _NARROWEST
+    buffer = io.StringIO()
+    console = Console(file=buffer, force_terminal=terminal, width=max(width, _NARROWEST), highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("radiograph", "state", "probability", "left joint, px", "right joint, px"):
+        table.add_column(heading, overflow="fold", justify="right" if heading == "probability" else "left")
+    for result in report.results:
+        table.add_row(
+            result.source.path,
+            Text(result.state.value.replace("_", " "), _STYLE[result.state]),
+            "" if result.probability is None else f"{result.probability:.4f}",
+            _joint(result.joints.left),
+            _joint(result.joints.right),
+        )
+    console.print(table)
+    console.print()
+    for result in report.results:
+        _explain(console, result)
+    for ignored in report.ignored:
+        console.print(Text(f"{ignored.path}: left out, {ignored.reason}"))
+    console.print(Text(report.bundle.statement, "bold" if report.bundle.demonstration else ""))
+    return buffer.getvalue()
+
+
+def _joint(joint: Joint) -> str:
+    return joint.state.value.replace("_", " ") if joint.box_px is None else str(joint.box_px)
+
+
+def _explain(console: Console, result: Result) -> None:
+    code = f" [{result.reason_code}]" if result.reason_code else ""
+    sentences = [f"{result.reason}{code}"]
+    if result.remedy:
+        sentences.append(result.remedy)
+    if result.high_risk:
+        sentences.append("High risk by the follow-up analysis: probability above 0.7.")
+    console.print(Text(f"{result.source.path}: {'. '.join(s.rstrip('.') for s in sentences)}."))
+    for note in result.notes:
+        console.print(Text(f"  note: {note}"))
