@@ -251,19 +251,22 @@ def _region(ilium: _Bone, zone: Zone, sacrum: Box, rules: RegionRules, numerics:
         return JointRegion(None, reason)
     box = _contact(ilium.mask, zone)
     if numerics == "published":
-        if box is not None:
-            return JointRegion(box, None)
-        strip = _published_strip(ilium.mask)
-        return JointRegion(strip, None if strip else "no_contact", fallback=strip is not None)
+        strip = None if box else _published_strip(ilium.mask)
+        return JointRegion(box or strip, None if box or strip else "no_contact", fallback=strip is not None)
+    reason = _contact_reason(box, sacrum, ilium.mask.shape, rules)
+    return JointRegion(box if reason is None else None, reason)
+
+
+def _contact_reason(box: Box | None, sacrum: Box, shape: tuple[int, ...], rules: RegionRules) -> str | None:
     if box is None:
-        return JointRegion(None, "no_contact")
+        return "no_contact"
     if box.height < rules.height * sacrum.height:
-        return JointRegion(None, "contact_too_small")
-    rows, columns = ilium.mask.shape
-    margin_y, margin_x = (max(1, round(rules.border * n)) for n in (rows, columns))
-    if box.y0 < margin_y or box.x0 < margin_x or box.y1 > rows - margin_y or box.x1 > columns - margin_x:
-        return JointRegion(None, "at_image_border")
-    return JointRegion(box, None)
+        return "contact_too_small"
+    margin_y, margin_x = (max(1, round(rules.border * n)) for n in shape)
+    inside = (
+        box.y0 >= margin_y and box.x0 >= margin_x and box.y1 <= shape[0] - margin_y and box.x1 <= shape[1] - margin_x
+    )
+    return None if inside else "at_image_border"
 
 
 def _contact(ilium: Mask, zone: Zone) -> Box | None:
