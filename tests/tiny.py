@@ -162,6 +162,22 @@ def classifier(gain: float = 8.0, middle: float = 0.5) -> bytes:
     return _model(nodes, {"weight": weight, "bias": bias}, [1, 1, *CLASSIFIER], [1, 2])
 
 
+def slow_classifier(layers: int = 12, channels: int = 48) -> bytes:
+    """The classifier behind many wide convolutions: seconds of work, in steps between which it can be stopped."""
+    nodes, name = [], "image"
+    weights = {"weight": np.zeros((2, channels), np.float32)}
+    for layer in range(layers):
+        weights[f"kernel{layer}"] = np.zeros((channels, channels if layer else 1, 31, 31), np.float32)
+        nodes.append(helper.make_node("Conv", [name, f"kernel{layer}"], [f"x{layer}"], pads=[15] * 4))
+        name = f"x{layer}"
+    nodes += [
+        helper.make_node("GlobalAveragePool", [name], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["mean"]),
+        helper.make_node("Gemm", ["mean", "weight"], ["logits"], transB=1),
+    ]
+    return _model(nodes, weights, [1, 1, *CLASSIFIER], [1, 2])
+
+
 def _model(
     nodes: list[onnx.NodeProto], weights: dict[str, npt.NDArray[np.float32]], shape: list[int], logits: list[int]
 ) -> bytes:

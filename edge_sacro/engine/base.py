@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from edge_sacro.errors import BackendFailed, BundleContractBroken
+from edge_sacro.errors import BackendFailed, BundleContractBroken, DeadlineExceeded
 
 Array = npt.NDArray[np.float32]
 
@@ -64,7 +65,9 @@ class Engine(ABC):
             DeadlineExceeded: the deadline passed first.
         """
         self._check("input", self.spec.inputs, inputs)
+        self._check_time(deadline)
         outputs = self._run(inputs, deadline)
+        self._check_time(deadline)
         self._check("output", self.spec.outputs, outputs)
         return outputs
 
@@ -73,6 +76,10 @@ class Engine(ABC):
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing
         """Give back what the vendor holds. The engine may not be used afterwards."""
+
+    def _check_time(self, deadline: float | None) -> None:
+        if deadline is not None and time.monotonic() >= deadline:
+            raise DeadlineExceeded("the deadline passed before the network had run", source=self.spec.name)
 
     def _check(self, kind: str, specs: tuple[TensorSpec, ...], arrays: Mapping[str, Array]) -> None:
         expected = {spec.name: spec.shape for spec in specs}

@@ -1,0 +1,123 @@
+"""Bundles: a folder and its zip are the same; whatever is off is refused by name."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_sacro.bundle import load_bundle
+from edge_sacro.errors import BundleFileCorrupt, BundleManifestInvalid, BundleNotFound
+from tests.tiny import manifest_fields, write_bundle
+
+
+def _zip(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, file.name)
+    return path
+
+
+def test_a_folder_and_its_zip_file_are_the_same_bundle(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "tiny")
+    from_folder, from_zip = load_bundle(folder), load_bundle(_zip(folder, tmp_path / "tiny.zip"))
+    assert from_folder.fingerprint == from_zip.fingerprint
+    assert from_folder.models == from_zip.models
+    assert set(from_folder.models) == {"segmenter", "classifier"}
+
+
+def test_the_fingerprint_follows_every_field_and_not_the_layout(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "a")
+    before = load_bundle(folder).fingerprint
+    manifest = folder / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()), indent=4, sort_keys=True))
+    assert load_bundle(folder).fingerprint == before
+    assert load_bundle(write_bundle(tmp_path / "b", version="2")).fingerprint != before
+
+
+def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleNotFound, match="nowhere"):
+        load_bundle(tmp_path / "nowhere")
+    with pytest.raises(BundleNotFound, match=r"manifest\.json"):
+        load_bundle(tmp_path)
+
+
+def test_a_changed_byte_is_refused_by_the_files_name(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "tiny")
+    model = folder / "classifier.onnx"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    with pytest.raises(BundleFileCorrupt, match=r"classifier\.onnx.*SHA-256"):
+        load_bundle(folder)
+
+
+def test_an_absent_an_unlisted_and_a_linked_file_are_refused(tmp_path: Path) -> None:
+    absent, unlisted, linked = (write_bundle(tmp_path / name) for name in ("absent", "unlisted", "linked"))
+    (absent / "segmenter.onnx").unlink()
+    with pytest.raises(BundleFileCorrupt, match=r"segmenter\.onnx.*absent"):
+        load_bundle(absent)
+    (unlisted / "notes.txt").write_text("?")
+    with pytest.raises(BundleFileCorrupt, match=r"notes\.txt.*does not list it"):
+        load_bundle(unlisted)
+    (linked / "segmenter.onnx").unlink()
+    (linked / "segmenter.onnx").symlink_to(absent / "classifier.onnx")
+    with pytest.raises(BundleFileCorrupt, match="plain files only"):
+        load_bundle(linked)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"extra": 1}, "extra"),
+        ({"schema_version": 2}, "schema_version"),
+        ({"normaliser": "normaliser-2"}, "normaliser"),
+        ({"system": "noh2021"}, "system"),
+        ({"default_operating_point": "absent"}, "default_operating_point"),
+        ({"operating_points": []}, "operating_points"),
+        ({"guard_band": {"half_width": -0.1, "source": ""}}, "guard_band.half_width"),
+        ({"segmentation": None}, "segmentation"),
+        ({"statement": "fit for anything"}, "not for clinical use"),
+        ({"files": {"classifier.onnx": "0" * 64}}, "segmenter.onnx"),
+        ({"files": {"../x": "0" * 64}}, "files"),
+        ({"version": 1}, "version"),
+    ],
+)
+def test_a_manifest_that_breaks_its_schema_is_refused_and_the_place_named(
+    tmp_path: Path, change: dict[str, Any], named: str
+) -> None:
+    folder = write_bundle(tmp_path / "tiny")
+    (folder / "manifest.json").write_text(json.dumps({**manifest_fields(), **change}))
+    with pytest.raises(BundleManifestInvalid, match=named):
+        load_bundle(folder)
+
+
+def test_a_zip_file_with_folders_names_twice_or_damage_is_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "tiny")
+    nested = tmp_path / "nested.zip"
+    with zipfile.ZipFile(nested, "w") as archive:
+        archive.write(folder / "manifest.json", "../manifest.json")
+    with pytest.raises(BundleFileCorrupt, match="without folders"):
+        load_bundle(nested)
+    twice = _zip(folder, tmp_path / "twice.zip")
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(twice, "a") as archive:
+        archive.write(folder / "manifest.json", "manifest.json")
+    with pytest.raises(BundleFileCorrupt, match="twice"):
+        load_bundle(twice)
+    damaged = _zip(folder, tmp_path / "damaged.zip")
+    content = bytearray(damaged.read_bytes())
+    content[200] ^= 255
+    damaged.write_bytes(content)
+    with pytest.raises(BundleFileCorrupt, match="no readable zip file"):
+        load_bundle(damaged)
+
+
+def test_the_standard_system_takes_no_segmenter(tmp_path: Path) -> None:
+    both = write_bundle(tmp_path / "both")
+    fields = manifest_fields()
+    (both / "manifest.json").write_text(json.dumps({**fields, "system": "dorfner2024-standard"}))
+    with pytest.raises(BundleManifestInvalid, match="segmenter"):
+        load_bundle(both)
