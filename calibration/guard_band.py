@@ -1,0 +1,113 @@
+"""The guard band: how far a probability moves when a radiograph changes by less than its own noise.
+
+A decision that would flip if the detector had rounded one level otherwise is no decision. So each image is assessed as
+it is and again with every stored value moved at random by -1, 0 or +1 level, and the band's half-width is the quantile
+``QUANTILE`` of the differences, rounded up to ``STEP``. The images should be none that the networks were trained on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+from edge_sacro.bundle import Bundle
+from edge_sacro.manifest import MANIFEST_NAME, GuardBand
+from edge_sacro.runtime import Runtime
+
+QUANTILE = 0.99
+STEP = 0.005
+
+
+@dataclass(frozen=True)
+class GuardBandMeasurement:
+    """What was measured.
+
+    Attributes:
+        half_width: of the band, 0 to 1.
+        images: how many images gave a probability both times.
+        median: median difference.
+        largest: largest difference.
+        flips: decisions that changed, by the bundle's default operating point, with no band.
+        flips_outside: those of them in which neither probability lay inside the band.
+    """
+
+    half_width: float
+    images: int
+    median: float
+    largest: float
+    flips: int
+    flips_outside: int
+
+
+def measure_guard_band(bundle: Bundle, files: Iterable[Path], seed: int = 0) -> GuardBandMeasurement:
+    """Assess each file twice, the second time with stored values moved by up to one level.
+
+    Args:
+        bundle: checked; its own guard band plays no part.
+        files: uncompressed DICOM files of 16 bits allocated.
+        seed: of the random moves.
+
+    Raises:
+        ValueError: fewer than 20 images gave a probability both times.
+    """
+    generator = np.random.default_rng(seed)
+    pairs = []
+    with Runtime(bundle) as runtime:
+        for file in files:
+            given, moved = (runtime.infer(source).probability for source in (file, _moved(file, generator)))
+            if given is not None and moved is not None:
+                pairs.append((given, moved))
+        threshold = runtime.operating_point.threshold
+    if len(pairs) < 20:
+        raise ValueError(f"{len(pairs)} images gave a probability both times, and 20 are needed")
+    return _measurement(np.array(pairs), threshold)
+
+
+def _measurement(pairs: np.ndarray[tuple[int, int], np.dtype[np.float64]], threshold: float) -> GuardBandMeasurement:
+    differences = np.abs(pairs[:, 0] - pairs[:, 1])
+    half_width = math.ceil(float(np.quantile(differences, QUANTILE)) / STEP) * STEP
+    flips = (pairs > threshold)[:, 0] != (pairs > threshold)[:, 1]
+    outside = (np.abs(pairs - threshold) > half_width).all(axis=1)
+    return GuardBandMeasurement(
+        half_width=round(half_width, 4),
+        images=len(pairs),
+        median=round(float(np.median(differences)), 5),
+        largest=round(float(differences.max()), 5),
+        flips=int(flips.sum()),
+        flips_outside=int((flips & outside).sum()),
+    )
+
+
+def write_guard_band(bundle: Bundle, measurement: GuardBandMeasurement, images: str) -> Path:
+    """Put the band into the manifest of a bundle's folder."""
+    source = (
+        f"{QUANTILE:.0%} quantile of |dp| when stored values move by up to one level, "
+        f"{measurement.images} {images}: median {measurement.median}, largest {measurement.largest}"
+    )
+    band = GuardBand(half_width=measurement.half_width, source=source)
+    manifest = bundle.manifest.model_copy(update={"guard_band": band})
+    path = Path(bundle.path) / MANIFEST_NAME
+    path.write_text(manifest.model_dump_json(indent=2) + "\n")
+    return path
+
+
+def as_text(measurement: GuardBandMeasurement) -> str:
+    """One line for each figure."""
+    return "\n".join(f"{name}: {value}" for name, value in dataclasses.asdict(measurement).items())
+
+
+def _moved(file: Path, generator: np.random.Generator) -> bytes:
+    dataset = pydicom.dcmread(file)
+    stored = np.frombuffer(dataset.PixelData, np.uint16).astype(np.int32)
+    moved = np.clip(stored + generator.integers(-1, 2, stored.size), 0, (1 << dataset.BitsStored) - 1)
+    dataset.PixelData = moved.astype(np.uint16).tobytes()
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
