@@ -1,0 +1,34 @@
+"""A simulated AP pelvic radiograph, for installation checks, demonstrations, calibration examples and tests.
+
+It is no patient and says nothing about clinical accuracy; every object that it writes says so.
+"""
+
+from __future__ import annotations
+
+from edge_sacro.phantom.render import render
+from edge_sacro.phantom.types import (
+    LEFT_HIP,
+    LEFT_JOINT,
+    NOTICE,
+    RIGHT_HIP,
+    RIGHT_JOINT,
+    SACRUM,
+    JointTruth,
+    Phantom,
+    PhantomOptions,
+    PhantomTruth,
+)
+
+__all__ = [
+    "LEFT_HIP",
+    "LEFT_JOINT",
+    "NOTICE",
+    "RIGHT_HIP",
+    "RIGHT_JOINT",
+    "SACRUM",
+    "JointTruth",
+    "Phantom",
+    "PhantomOptions",
+    "PhantomTruth",
+    "render",
+]
