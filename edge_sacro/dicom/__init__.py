@@ -1,0 +1,14 @@
+"""DICOM input: bytes -> Radiograph, each file answered by a radiograph or by a coded refusal.
+
+``read`` hands the bytes to a child process with memory, processor-time and wall-clock limits; see docs/dicom-input.md.
+Importing this package loads neither pydicom nor imagecodecs.
+"""
+
+from __future__ import annotations
+
+from edge_sacro.dicom.acceptance import check_acceptance
+from edge_sacro.dicom.instances import Instance, find_instances
+from edge_sacro.dicom.limits import ReadLimits
+from edge_sacro.dicom.source import Isolation, Source, read
+
+__all__ = ["Instance", "Isolation", "ReadLimits", "Source", "check_acceptance", "find_instances", "read"]

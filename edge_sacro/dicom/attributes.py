@@ -1,0 +1,157 @@
+"""Typed access to a header that others wrote: every value may be absent, empty, multiplied or malformed."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from edge_sacro.dicom.failures import vendor_call
+from edge_sacro.errors import ContradictoryAttributes, MissingAttributes
+
+_MACROS = (
+    "PixelMeasuresSequence",
+    "PlaneOrientationSequence",
+    "PixelValueTransformationSequence",
+    "FrameVOILUTSequence",
+    "FrameAnatomySequence",
+    "CTImageFrameTypeSequence",
+)
+
+
+class Header:
+    """One frame's attributes.
+
+    Args:
+        dataset: elements of the file, without pixel data.
+        little_endian: byte order of the data set, for words that pydicom leaves as bytes.
+        notes: what a reader of the report must know is appended here.
+    """
+
+    def __init__(self, dataset: Dataset, little_endian: bool = True, notes: list[str] | None = None) -> None:
+        self.dataset = dataset
+        self.little_endian = little_endian
+        self.notes: list[str] = [] if notes is None else notes
+
+    def values(self, keyword: str) -> tuple[Any, ...]:
+        """Every value, ``()`` where the attribute is absent or empty.
+
+        Raises:
+            ContradictoryAttributes: the value cannot be one of its value representation.
+        """
+        with vendor_call("parse", f"{keyword} cannot be read"):
+            value = self.dataset.get(keyword)
+            if value is None or value in ("", b""):
+                return ()
+            if isinstance(value, (MultiValue, list, tuple)):
+                return tuple(value)
+            return (value,)
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """Every value as upper-case text without surrounding blanks and NULs, empty ones kept."""
+        return tuple(str(value).strip(" \0").upper() for value in self.values(keyword))
+
+    def text(self, keyword: str) -> str | None:
+        """The first value that is not empty, as ``texts`` has it."""
+        return next((text for text in self.texts(keyword) if text), None)
+
+    def note_text(self, keyword: str) -> str | None:
+        """As ``text``; a malformed value counts as absent and is noted, for attributes that no pixel depends on."""
+        try:
+            return self.text(keyword)
+        except ContradictoryAttributes:
+            self.notes.append(f"{keyword} is malformed and was left out.")
+            return None
+
+    def uid(self, keyword: str) -> str:
+        """A UID, ``""`` where absent."""
+        return str(next(iter(self.values(keyword)), "")).strip(" \0")
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """Every value as a finite float.
+
+        Raises:
+            ContradictoryAttributes: a value is no finite number.
+        """
+        found = []
+        for value in self.values(keyword):
+            if value is None or str(value).strip(" \0") == "":
+                continue
+            try:
+                number = float(value)
+            except (TypeError, ValueError, OverflowError):
+                raise ContradictoryAttributes(f"{keyword} is no number") from None
+            if not math.isfinite(number):
+                raise ContradictoryAttributes(f"{keyword} is not finite")
+            found.append(number)
+        return tuple(found)
+
+    def note_numbers(self, keyword: str) -> tuple[float, ...]:
+        """As ``numbers``; a malformed value counts as absent and is noted."""
+        try:
+            return self.numbers(keyword)
+        except ContradictoryAttributes:
+            self.notes.append(f"{keyword} is malformed and was left out.")
+            return ()
+
+    def integer(self, keyword: str) -> int | None:
+        """The single whole number, or None where absent or empty."""
+        numbers = self.numbers(keyword)
+        if not numbers:
+            return None
+        if len(set(numbers)) > 1 or numbers[0] != int(numbers[0]):
+            raise ContradictoryAttributes(f"{keyword} is not one whole number")
+        return int(numbers[0])
+
+    def words(self, keyword: str) -> tuple[int, ...]:
+        """Unsigned 16-bit words of a US, SS or OW value, whichever of them the file has."""
+        values = self.values(keyword)
+        if len(values) == 1 and isinstance(values[0], (bytes, bytearray)):
+            raw = bytes(values[0])
+            order = "<" if self.little_endian else ">"
+            return struct.unpack(f"{order}{len(raw) // 2}H", raw[: len(raw) // 2 * 2])
+        try:
+            return tuple(int(value) & 0xFFFF for value in values)
+        except (TypeError, ValueError):
+            raise ContradictoryAttributes(f"{keyword} is no list of whole numbers") from None
+
+    def items(self, keyword: str) -> tuple[Header, ...]:
+        """The items of a sequence, ``()`` where it is absent or empty."""
+        with vendor_call("parse", f"{keyword} cannot be read"):
+            value = self.dataset.get(keyword)
+            if value is None:
+                return ()
+            return tuple(Header(item, self.little_endian, self.notes) for item in value if isinstance(item, Dataset))
+
+    def require(self, keywords: Iterable[str]) -> None:
+        """Refuse a header in which any of these is absent or empty, naming all that are.
+
+        Raises:
+            MissingAttributes: at least one is.
+        """
+        missing = [keyword for keyword in keywords if not self.values(keyword)]
+        if missing:
+            raise MissingAttributes(f"absent or empty: {', '.join(missing)}")
+
+
+def frame_header(header: Header, frame: int) -> Header:
+    """The attributes of one frame: those of the file, with the functional groups' over them (PS3.3 C.7.6.16)."""
+    groups = [*header.items("SharedFunctionalGroupsSequence")[:1]]
+    groups += header.items("PerFrameFunctionalGroupsSequence")[frame : frame + 1]
+    if not groups:
+        return header
+    merged = Dataset()
+    with vendor_call("parse", "the functional groups cannot be read"):
+        merged.update(header.dataset)
+        for group in groups:
+            for macro in _first_items(group, _MACROS):
+                merged.update(macro.dataset)
+    return Header(merged, header.little_endian, header.notes)
+
+
+def _first_items(group: Header, keywords: Sequence[str]) -> list[Header]:
+    return [item for keyword in keywords for item in group.items(keyword)[:1]]

@@ -1,0 +1,251 @@
+"""Reading in child processes: a bomb or a crash in a decoder is the refusal of one file, and no other file notices.
+
+A child is started on first use, kept, and used for one file at a time; a few of them serve several threads. A child
+that dies or passes its time is ended, the file that it had is refused, and the next file gets a new child.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from edge_sacro.dicom.limits import ReadLimits
+from edge_sacro.dicom.wire import MAX_HEADER, PREFIX, error_from_message, header_bytes
+from edge_sacro.errors import DecodeFailed, DecodeLimitExceeded, InternalError
+
+CHILDREN = max(1, min(4, os.cpu_count() or 1))
+"""Children at most; a thread beyond them waits for one to be free."""
+
+START_S = 60.0
+_PIPE_BYTES = 1 << 20
+_CODE = "import sys, json; sys.path[:] = json.loads(sys.argv[1]);from edge_sacro.dicom.worker import main; main()"
+
+
+class Child:
+    """One decoding process and the pipes to it."""
+
+    def __init__(self) -> None:
+        paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - "" means the working folder
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and a constant text
+            [sys.executable, "-I", "-c", _CODE, json.dumps(paths)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env=environment,
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise InternalError("the decoding process has no pipes")
+        self._input, self._output = self._process.stdin.fileno(), self._process.stdout.fileno()
+        for pipe in (self._input, self._output):
+            os.set_blocking(pipe, False)
+            with contextlib.suppress(OSError, AttributeError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        try:
+            header, _ = self._exchange([], START_S, 0)
+        except (EOFError, TimeoutError):
+            self.close()
+            raise InternalError(f"the decoding process did not start ({self._end()})") from None
+        if header != {"ready": True}:
+            self.close()
+            raise InternalError("the decoding process greeted with other words than ours")
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def answer(self, header: dict[str, Any], data: bytes, limits: ReadLimits) -> tuple[dict[str, Any], bytearray]:
+        """Send one job and wait for its answer.
+
+        Raises:
+            DecodeLimitExceeded: it took longer than ``limits.wall_s``, or the system ended it for its processor time.
+            DecodeFailed: the process died of it.
+        """
+        largest = limits.max_side * limits.max_side * 2 + 65536 * 4
+        try:
+            return self._exchange(
+                [memoryview(header_bytes(header, len(data))), memoryview(data)], limits.wall_s, largest
+            )
+        except TimeoutError:
+            self.close()
+            raise DecodeLimitExceeded(f"reading it took longer than {limits.wall_s:g} s") from None
+        except EOFError:
+            self.close()
+            if self._process.returncode == -signal.SIGXCPU:
+                raise DecodeLimitExceeded(f"reading it took more than {limits.cpu_s} s of processor time") from None
+            raise DecodeFailed(f"the decoding process died of it ({self._end()})") from None
+
+    def alive(self) -> bool:
+        """Whether it can take another job."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process, whatever it does, and take its status."""
+        with contextlib.suppress(OSError):
+            self._process.kill() if self._gone_in(0.05) is False else None
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _gone_in(self, seconds: float) -> bool:
+        """Whether it has ended by itself, so that its own status is not replaced by our kill."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _end(self) -> str:
+        """How it ended, for a message."""
+        code = self._process.returncode
+        if code is not None and code < 0:
+            return signal.Signals(-code).name
+        return f"exit status {code}"
+
+    def _exchange(self, parts: list[memoryview], seconds: float, largest: int) -> tuple[dict[str, Any], bytearray]:
+        """Write ``parts`` and read one message, both before the deadline.
+
+        Raises:
+            EOFError: the process closed its pipes.
+            TimeoutError: the deadline passed.
+            InternalError: the message is larger than any of ours.
+        """
+        deadline = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._output, selectors.EVENT_READ)
+            if parts:
+                selector.register(self._input, selectors.EVENT_WRITE)
+            prefix = self._read(selector, parts, PREFIX.size, deadline)
+            header_size, payload_size = PREFIX.unpack(prefix)
+            if header_size > MAX_HEADER or payload_size > largest:
+                self.close()
+                raise InternalError("the decoding process answered with more than any radiograph takes")
+            header = self._read(selector, parts, header_size, deadline)
+            payload = self._read(selector, parts, payload_size, deadline)
+        try:
+            return json.loads(header), payload
+        except ValueError:
+            self.close()
+            raise InternalError("the decoding process answered with what is no JSON") from None
+
+    def _read(self, selector: selectors.BaseSelector, parts: list[memoryview], size: int, deadline: float) -> bytearray:
+        """Read exactly ``size`` bytes, writing what is left of ``parts`` meanwhile."""
+        buffer = bytearray(size)
+        view, filled = memoryview(buffer), 0
+        while filled < size:
+            left = deadline - time.monotonic()
+            ready = selector.select(left) if left > 0 else []
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
+                if key.fd == self._input:
+                    self._write_some(selector, parts)
+                else:
+                    count = os.readv(self._output, [view[filled:]])
+                    if count == 0:
+                        raise EOFError
+                    filled += count
+        return buffer
+
+    def _write_some(self, selector: selectors.BaseSelector, parts: list[memoryview]) -> None:
+        """Write what the pipe takes of the first part, and stop watching the pipe after the last."""
+        try:
+            sent = os.write(self._input, parts[0])
+        except BrokenPipeError:
+            raise EOFError from None
+        parts[0] = parts[0][sent:]
+        if not parts[0]:
+            parts.pop(0)
+        if not parts:
+            selector.unregister(self._input)
+
+
+class Children:
+    """The children of this process: idle ones, and how many more may be started."""
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self._idle: list[Child] = []
+
+    def answer(
+        self, header: dict[str, Any], data: bytes, limits: ReadLimits, source: str
+    ) -> tuple[dict[str, Any], bytearray]:
+        """Have one job done by a child that is free.
+
+        Raises:
+            EdgeSacroError: what the child answered, or how it died, told of ``source``.
+        """
+        with self._free:
+            child = self._taken()
+            try:
+                answer, payload = child.answer(header, data, limits)
+            except (DecodeFailed, DecodeLimitExceeded, InternalError) as error:
+                raise error.with_source(source) from None
+            except BaseException:
+                # interrupted half-way: the pipes hold the rest of a message that nobody will read
+                child.close()
+                raise
+            self._given_back(child, ending=bool(answer.get("ending")))
+        if "error" in answer:
+            raise error_from_message(answer, source)
+        return answer, payload
+
+    def close(self) -> None:
+        """End every idle child."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.close()
+
+    def _taken(self) -> Child:
+        while True:
+            with self._lock:
+                child = self._idle.pop() if self._idle else None
+            if child is None:
+                return Child()
+            if child.alive():
+                return child
+            child.close()
+
+    def _given_back(self, child: Child, *, ending: bool) -> None:
+        if ending:
+            child.close()
+            return
+        with self._lock:
+            self._idle.append(child)
+
+
+_children = Children(CHILDREN)
+
+
+def children() -> Children:
+    """The children of this process."""
+    return _children
+
+
+def _after_fork() -> None:
+    """A forked process has its parent's pipes and may not speak into them; it starts children of its own."""
+    global _children  # noqa: PLW0603 - one pool a process is what this module is for
+    _children = Children(CHILDREN)
+
+
+def _at_exit() -> None:
+    _children.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_at_exit)

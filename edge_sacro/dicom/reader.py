@@ -1,0 +1,169 @@
+"""Bytes -> Radiograph, in this process. ``edge_sacro.dicom.read`` runs it in a child, unless it is told not to."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from edge_sacro.dicom.attributes import Header, frame_header
+from edge_sacro.dicom.decoders import Syntax, syntax_from_uid
+from edge_sacro.dicom.geometry import orientation_from_header, spacing_from_header
+from edge_sacro.dicom.grayscale import grayscale_from_header
+from edge_sacro.dicom.limits import ReadLimits
+from edge_sacro.dicom.part10 import Part10, PixelElement, part10_from_bytes
+from edge_sacro.dicom.pixels import PixelFormat, pixel_format_from_header, stored_values
+from edge_sacro.errors import (
+    ContradictoryAttributes,
+    ForProcessingImage,
+    MissingAttributes,
+    MultiFrameImage,
+    NoPixelData,
+    TruncatedFile,
+    UsageError,
+    WrongView,
+)
+from edge_sacro.types import Radiograph
+
+_DICOMDIR = "1.2.840.10008.1.3.10"
+_FOR_PROCESSING = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{each}.1" for each in (1, 2, 3))
+_CT = frozenset(f"1.2.840.10008.5.1.4.1.1.2{each}" for each in ("", ".1", ".2"))
+_IMAGES = _FOR_PROCESSING | _CT | {f"1.2.840.10008.5.1.4.1.1.1{each}" for each in ("", ".1", ".2", ".3")}
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+VIEW_MEANINGS: Mapping[str, str] = MappingProxyType(
+    {"ANTERO-POSTERIOR": "AP", "ANTEROPOSTERIOR": "AP", "POSTERO-ANTERIOR": "PA", "POSTEROANTERIOR": "PA"}
+)
+"""Code Meaning of View Code Sequence -> View Position."""
+
+
+def radiograph_from_bytes(
+    data: bytes,
+    *,
+    limits: ReadLimits,
+    overrides: frozenset[str] = frozenset(),
+    frame: int = 0,
+    source: str = "<bytes>",
+) -> Radiograph:
+    """Read one file. Arguments and errors are those of ``edge_sacro.dicom.read``."""
+    part10 = part10_from_bytes(data, limits)
+    syntax = syntax_from_uid(part10.transfer_syntax_uid)
+    header, pixel_format, pixels, frames = opened(part10, frame, limits)
+    orientation = orientation_from_header(header, WrongView.code in overrides)
+    grayscale = grayscale_from_header(header, pixel_format)
+    stored = stored_values(part10, pixels, syntax, pixel_format, (frame, frames))
+    stored.flags.writeable = False
+    lossy, ratio = _loss(header, syntax)
+    return Radiograph(
+        stored=stored,
+        grayscale=grayscale,
+        bits_stored=pixel_format.bits_stored,
+        spacing=spacing_from_header(header),
+        orientation=orientation,
+        sop_class_uid=header.uid("SOPClassUID") or part10.media_storage_sop_class_uid,
+        sop_instance_uid=_instance_uid(header),
+        transfer_syntax_uid=part10.transfer_syntax_uid,
+        modality=header.text("Modality") or "",
+        photometric_interpretation=pixel_format.photometric_interpretation,
+        body_part=_body_part(header),
+        view=_view(header),
+        laterality=_laterality(header),
+        lossy=lossy,
+        lossy_ratio=ratio,
+        frame=frame,
+        sha256=hashlib.sha256(data).hexdigest(),
+        source=source,
+        notes=tuple(dict.fromkeys(header.notes)),
+    )
+
+
+def opened(part10: Part10, frame: int, limits: ReadLimits) -> tuple[Header, PixelFormat, PixelElement, int]:
+    """The frame's header and pixel format, the pixel data, and the number of frames, after every check before pixels.
+
+    Raises:
+        NoPixelData, TruncatedFile, ForProcessingImage, MultiFrameImage, ColourImage, MissingAttributes,
+        ContradictoryAttributes, SizeLimitExceeded: as their names say.
+        UsageError: there is no such frame.
+    """
+    whole = Header(part10.header, part10.little_endian, list(part10.notes))
+    sop_class = whole.uid("SOPClassUID") or part10.media_storage_sop_class_uid
+    pixels = _pixels(part10, sop_class)
+    if sop_class in _FOR_PROCESSING or whole.text("PresentationIntentType") == "FOR PROCESSING":
+        raise ForProcessingImage("the object is meant FOR PROCESSING")
+    pixel_format = pixel_format_from_header(whole, limits)
+    frames = whole.integer("NumberOfFrames")
+    frames = 1 if frames is None else frames
+    if frames < 1:
+        raise ContradictoryAttributes(f"Number of Frames is {frames}")
+    if frames > 1 and sop_class not in _CT and whole.text("Modality") != "CT":
+        raise MultiFrameImage(f"the object holds {frames} frames")
+    if not 0 <= frame < frames:
+        raise UsageError(f"frame {frame} was asked for and the object holds {frames}, counted from 0")
+    header = frame_header(whole, frame)
+    if whole.text("BurnedInAnnotation") == "YES":
+        header.notes.append("The sender says that text is burned into the image.")
+    return header, pixel_format, pixels, frames
+
+
+def _pixels(part10: Part10, sop_class: str) -> PixelElement:
+    """The pixel data element, or why there is none."""
+    if part10.pixels is not None:
+        return part10.pixels
+    if sop_class == _DICOMDIR:
+        raise NoPixelData("the file is a DICOMDIR", remedy="Name the folder that it stands in.")
+    if "FloatPixelData" in part10.header or "DoubleFloatPixelData" in part10.header:
+        raise NoPixelData("the object holds floating-point pixels, which no radiograph has")
+    if sop_class in _IMAGES:
+        raise TruncatedFile("the file of an image ends before its pixel data")
+    raise NoPixelData(f"an object of SOP class {sop_class[:64] or 'unknown'} without Pixel Data (7FE0,0010)")
+
+
+def _instance_uid(header: Header) -> str:
+    uid = header.uid("SOPInstanceUID")
+    if not uid:
+        raise MissingAttributes("absent or empty: SOPInstanceUID")
+    if len(uid) > 64 or not _UID.fullmatch(uid):
+        # the UID names results and files; nothing but digits and dots may get there (PS3.5 9.1)
+        raise ContradictoryAttributes("SOP Instance UID is no UID")
+    return uid
+
+
+def _body_part(header: Header) -> str | None:
+    part = header.note_text("BodyPartExamined")
+    if part is not None:
+        return part
+    places = header.items("AnatomicRegionSequence")
+    if not places:
+        places = tuple(
+            item for each in header.items("FrameAnatomySequence") for item in each.items("AnatomicRegionSequence")
+        )
+    return next((meaning for place in places if (meaning := place.note_text("CodeMeaning"))), None)
+
+
+def _view(header: Header) -> str | None:
+    position = header.note_text("ViewPosition")
+    if position is not None:
+        return position
+    for item in header.items("ViewCodeSequence"):
+        meaning = item.note_text("CodeMeaning")
+        if meaning is not None:
+            return VIEW_MEANINGS.get(meaning, meaning)
+    return None
+
+
+def _laterality(header: Header) -> str | None:
+    for keyword in ("ImageLaterality", "Laterality", "FrameLaterality"):
+        letter = header.note_text(keyword)
+        if letter in ("L", "R", "B", "U"):
+            return letter
+        if letter is not None:
+            header.notes.append(f"{keyword} is none of L, R, B and U and was left out.")
+    return None
+
+
+def _loss(header: Header, syntax: Syntax) -> tuple[bool, float | None]:
+    """Whether the pixels ever lost anything (PS3.3 C.7.6.1.1.5), and the largest ratio given."""
+    flag = header.note_text("LossyImageCompression")
+    ratios = header.note_numbers("LossyImageCompressionRatio")
+    lossy = flag == "01" or syntax.always_loses or (syntax.may_lose and flag != "00")
+    return lossy, max(ratios) if ratios and lossy else None

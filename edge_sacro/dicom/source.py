@@ -1,0 +1,119 @@
+"""``read``: path, bytes or file object -> Radiograph."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import IO, Literal, TypeAlias
+
+from edge_sacro.dicom.acceptance import checked_overrides
+from edge_sacro.dicom.limits import ReadLimits
+from edge_sacro.errors import EdgeSacroError, InputNotFound, SizeLimitExceeded, UsageError
+from edge_sacro.types import Radiograph
+
+Source: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes]"
+Isolation: TypeAlias = Literal["process", "none"]
+DEFAULT_LIMITS = ReadLimits()
+
+
+def read(
+    source: Source,
+    *,
+    limits: ReadLimits = DEFAULT_LIMITS,
+    overrides: frozenset[str] = frozenset(),
+    frame: int = 0,
+    name: str | None = None,
+    isolation: Isolation = "process",
+) -> Radiograph:
+    """Read one DICOM file.
+
+    Whether the image suits a system is not asked here, but in ``check_acceptance``; only a lateral Patient
+    Orientation is refused here, because no left and right could be told.
+
+    Args:
+        source: path, the file's bytes, or a binary file object, which is read to its end.
+        limits: what reading may cost.
+        overrides: codes of refusals that become notes; ``"wrong_view"`` has a meaning here.
+        frame: which frame of a CT object to read, from 0.
+        name: what to call the source in errors and reports, where not its path.
+        isolation: ``"process"`` decodes in a child process. ``"none"`` decodes in this one, where a hostile file can
+            take any memory and time and can end the process; it is meant for tests and debuggers.
+
+    Returns:
+        The image, its arrays read-only.
+
+    Raises:
+        InputRefused: one of its classes, each with a code and a remedy (docs/dicom-input.md).
+        UsageError: there is no such frame, or an override is none.
+        InternalError: a defect of ours, or the child could not be started.
+    """
+    checked_overrides(overrides)
+    label = name or (str(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else _label(source))
+    data = bytes_from_source(source, limits, label)
+    if isolation == "none":
+        from edge_sacro.dicom.reader import radiograph_from_bytes
+
+        try:
+            return radiograph_from_bytes(data, limits=limits, overrides=overrides, frame=frame, source=label)
+        except EdgeSacroError as error:
+            raise error.with_source(label) from error.__cause__
+    if isolation != "process":
+        raise UsageError(f"isolation is {isolation!r}; 'process' and 'none' exist")
+    from edge_sacro.dicom.isolation import children
+    from edge_sacro.dicom.wire import radiograph_from_message
+
+    job = {
+        "limits": limits.as_dict(),
+        "overrides": sorted(overrides),
+        "frame": frame,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    header, payload = children().answer(job, data, limits, label)
+    return radiograph_from_message(header, payload, label)
+
+
+def bytes_from_source(source: Source, limits: ReadLimits, label: str) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        InputNotFound: there is no such file, it may not be read, or it is no regular file.
+        SizeLimitExceeded: it is larger than ``limits.file_bytes``.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        data = _bytes_from_path(Path(source), limits, label)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+    else:
+        try:
+            data = source.read(limits.file_bytes + 1)
+        except OSError as error:
+            raise InputNotFound(f"the file object cannot be read ({error.strerror})", source=label) from error
+    if len(data) > limits.file_bytes:
+        raise SizeLimitExceeded(f"the file has more than {limits.file_bytes} bytes", source=label)
+    return data
+
+
+def _bytes_from_path(path: Path, limits: ReadLimits, label: str) -> bytes:
+    """Open without blocking, so that a FIFO is refused and not waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise InputNotFound(f"the file cannot be opened ({reason})", source=label) from error
+    with os.fdopen(descriptor, "rb") as stream:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise InputNotFound("it is a folder", source=label, remedy="Let find_instances list its files.")
+        if not stat.S_ISREG(mode):
+            raise InputNotFound("it is no regular file", source=label)
+        try:
+            return stream.read(limits.file_bytes + 1)
+        except OSError as error:
+            raise InputNotFound(f"the file cannot be read ({error.strerror})", source=label) from error
+
+
+def _label(source: object) -> str:
+    named = getattr(source, "name", None)
+    return named if isinstance(named, str) else "<bytes>"
