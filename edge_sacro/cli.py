@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_sacro import __version__
-from edge_sacro.errors import EdgeSacroError
+from edge_sacro.errors import EdgeSacroError, InputNotFound
 
 if TYPE_CHECKING:
     from edge_sacro.report import Report, Result
@@ -76,7 +76,10 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     from edge_sacro.runtime import Runtime
 
     found = find_instances(paths)
-    ignored = [Ignored(path=str(path), reason=reason) for path, reason in found.ignored]
+    ignored = [Ignored(path=str(each.path), reason=each.reason) for each in found if each.reason is not None]
+    files = [each.path for each in found if each.reason is None]
+    if not files:
+        raise InputNotFound("it holds no DICOM file", source=", ".join(paths))
     answers: list[Result] = []
     with Runtime(
         bundle,
@@ -87,11 +90,11 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
         overrides=overrides,
     ) as runtime:
         try:
-            for path in console.with_progress(found.paths):
+            for path in console.with_progress(files):
                 result, radiograph = runtime.infer_with_radiograph(path)
                 answers.append(result)
                 if overlay is not None:
-                    _draw(runtime, result, radiograph, _overlay_path(overlay, path, found.paths))
+                    _draw(runtime, result, radiograph, _overlay_path(overlay, path, files))
         finally:
             report = runtime.report(answers, ignored)
             click.echo(json_from_report(report) if as_json else console.text_from_report(report), nl=False)
@@ -107,11 +110,10 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
 @_exits_with_code
 def phantom(out: str, count: int, seed: int, left_grade: int | None, right_grade: int | None) -> None:
     """Write simulated pelvic radiographs with known truth, for installation checks, demonstration and tests."""
-    from edge_sacro import console
     from edge_sacro.phantom import PhantomOptions, write_study
 
     options = PhantomOptions(left_grade=left_grade, right_grade=right_grade)
-    truth = write_study(Path(out), count, seed, options, progress=console.with_progress)
+    truth = write_study(Path(out), count, seed, options)
     click.echo(f"{count} simulated radiographs and {truth} written. They show no patient and are not for clinical use.")
 
 

@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import IO
 
-from edge_sacro import results
+from edge_sacro import dicom, results
 from edge_sacro.bundle import DEMONSTRATION, Bundle, load_bundle
+from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.engine import Engine, open_engine
 from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.locate import JointRegion
@@ -18,9 +19,6 @@ from edge_sacro.systems import SYSTEMS, Assessment
 from edge_sacro.types import Radiograph
 
 Readable = str | os.PathLike[str] | bytes | IO[bytes]
-
-OVERRIDES = frozenset({"wrong_body_part", "wrong_view", "lossy_limit"})
-"""Refusals that a site may override; the report then says so."""
 
 
 class Runtime:
@@ -32,7 +30,7 @@ class Runtime:
         threads: threads inside one inference; the machine's processors where None. The result does not depend on it.
         deadline_s: seconds that one assessment may take, or None for no limit.
         operating_point: name of one of the bundle's operating points; its default one where None.
-        overrides: codes of refusals that do not apply, from ``OVERRIDES``.
+        overrides: codes of refusals that do not apply, from ``edge_sacro.dicom.acceptance.OVERRIDES``.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -54,10 +52,6 @@ class Runtime:
             raise UsageError(f"threads is {threads}, and one at least is needed", source="threads")
         if deadline_s is not None and deadline_s <= 0:
             raise UsageError(f"deadline_s is {deadline_s}, and must be above 0", source="deadline_s")
-        unknown = set(overrides) - OVERRIDES
-        if unknown:
-            known = ", ".join(sorted(OVERRIDES))
-            raise UsageError(f"{sorted(unknown)} cannot be overridden; {known} can", source="overrides")
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(os.fspath(bundle))
         manifest = self.bundle.manifest
         try:
@@ -67,7 +61,7 @@ class Runtime:
             raise UsageError(
                 f"the bundle has no operating point {error}; it has {known}", source="operating_point"
             ) from error
-        self.overrides = frozenset(overrides)
+        self.overrides = checked_overrides(frozenset(overrides))
         self.deadline_s = deadline_s
         self.system = SYSTEMS[manifest.system]
         self._engines: dict[str, Engine] = {
@@ -108,15 +102,13 @@ class Runtime:
 
     def infer_with_radiograph(self, source: Readable, *, name: str | None = None) -> tuple[Result, Radiograph | None]:
         """As ``infer``, with the radiograph that was read, for pictures of the result; None where there is none."""
-        from edge_sacro import dicom
-
         label = name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "(bytes)")
         clock = StageClock(self.deadline_s)
         radiograph = None
         try:
             with clock.stage("read"):
                 radiograph = dicom.read(source, overrides=self.overrides, name=label)
-                notes = dicom.check_acceptance(radiograph, self.system.modalities, overrides=self.overrides)
+                notes = dicom.check_acceptance(radiograph, modalities=self.system.modalities, overrides=self.overrides)
             assessment = self._assess(radiograph, clock)
         except InputRefused as refusal:
             fields = results.refused_fields(refusal)

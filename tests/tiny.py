@@ -24,21 +24,22 @@ DX = "1.2.840.10008.5.1.4.1.1.1.1"
 SIZE, WINDOW = 128, 128
 CLASSIFIER = (32, 48)
 LEVELS = (0, 1000, 2000, 3000, 4000, 4095)
-"""Stored values: a black strip, background, sacrum, image-left ilium, image-right ilium, a white strip."""
+"""Stored values: a black strip, background, sacrum, image-left ilium, image-right ilium, its white margin."""
 
 
 def drawn_pelvis(rows: int = 512, columns: int = 512) -> npt.NDArray[np.uint16]:
     """Stored values, rows x columns, as displayed: an upright sacrum with an ilium that touches it on each side.
 
-    The image-right ilium is taller, so that a mirrored image cannot pass for the right one.
+    Edges lie on the grid of the label map. The image-right ilium is taller, so that a mirrored image cannot pass for
+    the right one.
     """
-    y, x = np.mgrid[0:rows, 0:columns] / np.array([rows, columns]).reshape(2, 1, 1)
+    y, x = (128 * index // side for index, side in zip(np.mgrid[0:rows, 0:columns], (rows, columns), strict=True))
     image = np.full((rows, columns), LEVELS[1], np.uint16)
-    image[(y > 0.25) & (y < 0.75) & (x > 0.4) & (x < 0.6)] = LEVELS[2]
-    image[(y > 0.375) & (y < 0.625) & (x > 0.2) & (x <= 0.4)] = LEVELS[3]
-    image[(y > 0.3125) & (y < 0.6875) & (x >= 0.6) & (x < 0.8)] = LEVELS[4]
-    image[: rows // 32] = LEVELS[0]
-    image[-rows // 32 :] = LEVELS[5]
+    image[(y >= 32) & (y < 96) & (x >= 52) & (x < 76)] = LEVELS[2]
+    image[(y >= 48) & (y < 80) & (x >= 26) & (x < 52)] = LEVELS[3]
+    image[(y >= 40) & (y < 88) & (x >= 76) & (x < 102)] = LEVELS[4]
+    image[(y >= 40) & (y < 88) & (x >= 76) & (x < 80)] = LEVELS[5]
+    image[y < 2] = LEVELS[0]
     return image
 
 
