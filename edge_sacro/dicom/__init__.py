@@ -7,8 +7,19 @@ Importing this package loads neither pydicom nor imagecodecs.
 from __future__ import annotations
 
 from edge_sacro.dicom.acceptance import check_acceptance
+from edge_sacro.dicom.display import Window, display_from_radiograph
 from edge_sacro.dicom.instances import Instance, find_instances
 from edge_sacro.dicom.limits import ReadLimits
 from edge_sacro.dicom.source import Isolation, Source, read
 
-__all__ = ["Instance", "Isolation", "ReadLimits", "Source", "check_acceptance", "find_instances", "read"]
+__all__ = [
+    "Instance",
+    "Isolation",
+    "ReadLimits",
+    "Source",
+    "Window",
+    "check_acceptance",
+    "display_from_radiograph",
+    "find_instances",
+    "read",
+]

@@ -55,7 +55,7 @@ class Child:
         try:
             header, _ = self._exchange([], START_S, 0)
         except (EOFError, TimeoutError):
-            self.close()
+            self._close_dead()
             raise InternalError(f"the decoding process did not start ({self._end()})") from None
         if header != {"ready": True}:
             self.close()
@@ -82,7 +82,7 @@ class Child:
             self.close()
             raise DecodeLimitExceeded(f"reading it took longer than {limits.wall_s:g} s") from None
         except EOFError:
-            self.close()
+            self._close_dead()
             if self._process.returncode == -signal.SIGXCPU:
                 raise DecodeLimitExceeded(f"reading it took more than {limits.cpu_s} s of processor time") from None
             raise DecodeFailed(f"the decoding process died of it ({self._end()})") from None
@@ -93,20 +93,18 @@ class Child:
 
     def close(self) -> None:
         """End the process, whatever it does, and take its status."""
-        with contextlib.suppress(OSError):
-            self._process.kill() if self._gone_in(0.05) is False else None
+        if self._process.poll() is None:
+            self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
 
-    def _gone_in(self, seconds: float) -> bool:
-        """Whether it has ended by itself, so that its own status is not replaced by our kill."""
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+    def _close_dead(self) -> None:
+        """As ``close``, after its pipes ended: its own status is on its way, and a kill must not replace it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        self.close()
 
     def _end(self) -> str:
         """How it ended, for a message."""
@@ -180,6 +178,12 @@ class Children:
         self._free = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
         self._idle: list[Child] = []
+        self._busy: list[Child] = []
+
+    def pids(self) -> list[int]:
+        """Process ids of the children that are busy, then of the idle ones."""
+        with self._lock:
+            return [child.pid for child in (*self._busy, *self._idle)]
 
     def answer(
         self, header: dict[str, Any], data: bytes, limits: ReadLimits, source: str
@@ -191,15 +195,15 @@ class Children:
         """
         with self._free:
             child = self._taken()
+            ending = True
             try:
                 answer, payload = child.answer(header, data, limits)
+                ending = bool(answer.get("ending"))
             except (DecodeFailed, DecodeLimitExceeded, InternalError) as error:
                 raise error.with_source(source) from None
-            except BaseException:
-                # interrupted half-way: the pipes hold the rest of a message that nobody will read
-                child.close()
-                raise
-            self._given_back(child, ending=bool(answer.get("ending")))
+            finally:
+                # also where the caller was interrupted: the pipes then hold the rest of a message
+                self._given_back(child, ending=ending)
         if "error" in answer:
             raise error_from_message(answer, source)
         return answer, payload
@@ -212,21 +216,28 @@ class Children:
             child.close()
 
     def _taken(self) -> Child:
-        while True:
+        """An idle child that is alive, or a new one."""
+        child = None
+        while child is None:
             with self._lock:
-                child = self._idle.pop() if self._idle else None
-            if child is None:
-                return Child()
-            if child.alive():
-                return child
-            child.close()
+                idle = self._idle.pop() if self._idle else None
+            if idle is None:
+                child = Child()
+            elif idle.alive():
+                child = idle
+            else:
+                idle.close()
+        with self._lock:
+            self._busy.append(child)
+        return child
 
     def _given_back(self, child: Child, *, ending: bool) -> None:
+        with self._lock:
+            self._busy.remove(child)
+            if not ending:
+                self._idle.append(child)
         if ending:
             child.close()
-            return
-        with self._lock:
-            self._idle.append(child)
 
 
 _children = Children(CHILDREN)

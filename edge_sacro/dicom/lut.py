@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_sacro.dicom.attributes import Header
 from edge_sacro.errors import ContradictoryAttributes, MissingAttributes
+
+if TYPE_CHECKING:
+    from edge_sacro.dicom.attributes import Header
 
 
 @dataclass(frozen=True, eq=False)
