@@ -145,18 +145,15 @@ def segmentation_input(image: npt.NDArray[np.generic], geometry: SegmentationGeo
 def mean_logits(
     image: npt.NDArray[np.float32], network: Network, geometry: SegmentationGeometry
 ) -> npt.NDArray[np.float32]:
-    """Plain mean of the windows' logits.
+    """Plain mean of the windows' logits, (4, size, size), float32.
 
-    Windows run one at a time (a batch costs more for the same numbers), column by column from the left and from the top
-    in each, and are summed in single precision in that order: the published order, its arrays being transposed.
+    Windows run one at a time (a batch costs more for the same numbers), down each column from the left, and are summed
+    in single precision in that order: the published one, its arrays being transposed.
 
     Args:
         image: size x size, float32, -1 to 1.
         network: (1, 1, window, window) to (1, 4, window, window).
         geometry: sizes; ``image`` fits them.
-
-    Returns:
-        (4, size, size), float32.
     """
     window = geometry.window
     total = np.zeros((CLASSES, geometry.size, geometry.size), np.float32)
