@@ -150,8 +150,8 @@ def _clip(histogram: npt.NDArray[np.intp], limit: int) -> None:
     middle |= low & (histogram >= limit - share) & (histogram < limit)
     excess -= int(np.count_nonzero(low)) * share + int((limit - histogram[middle]).sum())
     histogram[middle] = limit
+    # Every pass finds room: 256 bins at the limit hold more than a tile's pixels.
     while excess > 0:
-        before = excess
         for index in range(BINS):
             under = histogram < limit
             step = max(1, int(np.count_nonzero(under)) // excess)
@@ -160,8 +160,6 @@ def _clip(histogram: npt.NDArray[np.intp], limit: int) -> None:
             excess -= int(np.count_nonzero(chosen))
             if excess <= 0:
                 break
-        if excess == before:
-            break
 
 
 def _interpolated(
