@@ -104,8 +104,7 @@ def quanta_from_transmission(primary: F32, field: F32, soft: SoftTissue, exposur
 def detected(rng: np.random.Generator, quanta: F32) -> F32:
     """One noisy exposure: quantum noise, a little spread by the scintillator, and electronic noise of 3 quanta."""
     noise = rng.standard_normal(quanta.shape, dtype=np.float32) * np.sqrt(quanta)
-    noise = cv2.GaussianBlur(noise, (0, 0), 0.5)
-    noise *= np.float32(1.0 / 0.62)
+    noise = cv2.GaussianBlur(noise, (0, 0), 0.5).astype(np.float32) * np.float32(1.0 / 0.62)
     noise += rng.standard_normal(quanta.shape, dtype=np.float32) * np.float32(3.0)
     out: F32 = np.maximum(quanta + noise, 1.0).astype(np.float32)
     return out

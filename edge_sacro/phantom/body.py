@@ -57,9 +57,9 @@ def soft_tissue_from_rng(
     lean = 1.0 - np.clip(0.26 + 0.12 * stout + rng.normal(0, 0.03), 0.12, 0.55)
     torso = _torso(x, y, depth, stout, rng)
     legs = _legs(x, y, depth, stout)
-    total = np.maximum(torso, legs).astype(np.float32)
+    total = (0.5 * (torso + legs + np.sqrt((torso - legs) ** 2 + 30.0**2) - 30.0)).astype(np.float32)
     mottle = cv2.GaussianBlur(rng.standard_normal(shape).astype(np.float32), (0, 0), 14.0 / COARSE_MM)
-    mottle *= 0.035 / max(float(mottle.std()), 1e-6)
+    mottle = mottle * np.float32(0.035 / max(float(mottle.std()), 1e-6))
     share = np.clip(lean + mottle + _muscles(x, y), 0.05, 0.97)
     edge = np.clip(total / (18.0 + 30.0 * max(stout, 0)), 0, 1)
     muscle = (total * share * edge).astype(np.float32)
@@ -94,13 +94,13 @@ def _torso(x: F32, y: F32, depth: float, stout: float, rng: np.random.Generator)
     front = depth * (1.0 - 0.16 * (1 - np.exp(-(((y + 20.0) / 110.0) ** 2))) * (stout < 0.6))
     power = 2.6
     round_ = np.clip(1.0 - np.abs(x / half) ** power, 0, 1) ** (1 / power)
-    crotch = np.clip((y + 82.0 + 0.25 * np.abs(x)) / 46.0, 0, 1)
-    out: F32 = (2 * front * round_ * crotch**0.7).astype(np.float32)
+    crotch = np.clip((y + 108.0 + 0.30 * np.abs(x) - 0.0011 * x * x) / 95.0, 0, 1)
+    out: F32 = (2 * front * round_ * crotch * crotch * (3.0 - 2.0 * crotch)).astype(np.float32)
     return out
 
 
 def _legs(x: F32, y: F32, depth: float, stout: float) -> F32:
-    radius = 0.82 * depth + 6.0 * stout
+    radius = 0.88 * depth + 6.0 * stout
     centre = 92.0 + 4.0 * stout + 0.05 * np.clip(-y - 40.0, 0, None)
     away = (np.abs(x) - centre) / (82.0 + 14.0 * stout)
     leg = 2 * radius * np.sqrt(np.clip(1.0 - away**2, 0, 1))
@@ -129,7 +129,7 @@ def _bowel(rng: np.random.Generator, x: F32, y: F32) -> tuple[F32, F32]:
     gas = np.zeros_like(x)
     stool = np.zeros_like(x)
     grain = cv2.GaussianBlur(rng.standard_normal(x.shape).astype(np.float32), (0, 0), 2.2 / COARSE_MM)
-    grain *= 1.0 / max(float(grain.std()), 1e-6)
+    grain = grain * np.float32(1.0 / max(float(grain.std()), 1e-6))
     paths = (
         ([(-112, 160), (-104, 120), (-96, 80), (-84, 58)], (15, 24), 0.8),
         ([(112, 165), (114, 120), (104, 82), (84, 62), (58, 48)], (11, 18), 0.75),

@@ -1,4 +1,4 @@
-"""The phantom as a DICOM object: Digital X-Ray Image Storage - For Presentation (PS3.3 A.26), Explicit VR Little Endian.
+"""The phantom as a DICOM object: Digital X-Ray Image Storage - For Presentation (PS3.3 A.26).
 
 Every object says that it is simulated, and none carries a date or a UID that depends on when or where it was made.
 """

@@ -93,7 +93,7 @@ def joint_slab(p: Points, side: float, half: float) -> F32:
     bevel = half * np.clip(0.2 + (depth + 2.5) / 12.0, 0.2, 1.0)
     middle = joint_middle(y, z) + side * (joint_halfwidth(y, z) + bevel / 0.86)
     flat = 0.86 * np.abs(p[0] - middle[None]) - bevel[None]
-    out: F32 = np.maximum(flat, -depth[None] - 2.5).astype(np.float32)
+    out: F32 = np.maximum(flat, -depth[None] - 2.0).astype(np.float32)
     return out
 
 
@@ -106,10 +106,11 @@ class _Blade:
         front = np.array([(114.0, 62.0, 42.0), (103.0, 40.0, 37.0), (96.0, 25.0, 28.0)])
         low = np.array([k[:3] for k in ARCUATE])[::-1]
         back = np.array([(46.0, 74.0, -84.0), (40.0, 78.0, -97.0)])
-        fossa = np.array([(104.0, 92.0, -6.0), (92.0, 80.0, -14.0), (83.0, 104.0, -42.0), (120.0, 100.0, 18.0)])
-        fossa = np.concatenate([fossa, [(100.0, 62.0, 12.0), (70.0, 92.0, -50.0), (56.0, 98.0, -72.0)]])
+        fossa = np.array([(104.0, 92.0, -6.0), (92.0, 80.0, -14.0), (81.0, 104.0, -42.0), (121.0, 98.0, 20.0)])
+        near = np.array([(64.0, 90.0, -38.0), (68.0, 104.0, -46.0), (58.0, 98.0, -72.0), (52.0, 88.0, -82.0)])
+        fossa = np.concatenate([fossa, near, [(96.0, 60.0, 10.0), (76.0, 70.0, -24.0)]])
         crest = np.array(rounded(CREST))[:, :3]
-        ring = np.concatenate([crest, front, low, [(55.0, 62.0, -62.0)], back])
+        ring = np.concatenate([crest, front, low, [(53.0, 58.0, -64.0)], back])
         self.middle = np.array([92.0, 85.0, -25.0])
         p = np.array([78.0, -6.0, 146.0])
         p /= np.linalg.norm(p)
@@ -140,7 +141,8 @@ class _Blade:
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         ).reshape(u.shape)
-        height = w - (_terms(u, v) @ self.fit.astype(np.float32))
+        fit = self.fit.astype(np.float32)
+        height = w - sum(c * t for c, t in zip(fit, np.moveaxis(_terms(u, v), -1, 0), strict=True))
         half = 2.0 + 2.6 * np.clip((-u - 38.0) / 40.0, 0, 1) + 1.5 * np.clip((-v - 20.0) / 25.0, 0, 1)
         out: F32 = np.maximum(0.86 * np.abs(height) - half, edge).astype(np.float32)
         return out
@@ -148,7 +150,10 @@ class _Blade:
 
 def _terms(u: Floats, v: Floats) -> Floats:
     u, v = u / np.float32(80.0), v / np.float32(60.0)
-    return np.stack([np.ones_like(u), u, v, u * u, u * v, v * v, u**3, u * u * v, u * v * v], axis=-1)
+    return np.stack(
+        [np.ones_like(u), u, v, u * u, u * v, v * v, u**3, u * u * v, u * v * v, v**3, u**4, u**3 * v, u * u * v * v],
+        axis=-1,
+    )
 
 
 def hip_distance(p: Points) -> F32:
@@ -162,8 +167,10 @@ def hip_distance(p: Points) -> F32:
     d = smooth_union(d, tube(p, back), 8.0)
     spina = ((123.0, 82.0, 46.0, 5.0), (112.0, 60.0, 41.0, 3.5), (104.0, 42.0, 38.0, 7.0), (96.0, 27.0, 27.0, 12.0))
     d = smooth_union(d, tube(p, rounded(spina)), 5.0)
-    pillar = ((93.0, 36.0, 6.0, 13.0), (112.0, 78.0, 3.0, 4.5), (128.0, 128.0, 10.0, 4.5))
-    d = smooth_union(d, tube(p, pillar), 8.0)
+    pillar = ((93.0, 36.0, 6.0, 12.0), (104.0, 78.0, 3.0, 4.5), (127.0, 130.0, 9.0, 4.5))
+    d = smooth_union(d, tube(p, pillar), 12.0)
+    body = ((57.0, 62.0, -50.0, 9.0), (63.0, 46.0, -38.0, 13.0), (71.0, 27.0, -20.0, 17.0))
+    d = smooth_union(d, tube(p, body, (1.5, 1.0, 1.0)), 8.0)
     d = smooth_union(d, _ischium(p), 6.0)
     d = smooth_union(d, _pubis(p), 6.0)
     d = _acetabulum(p, d)
@@ -172,7 +179,7 @@ def hip_distance(p: Points) -> F32:
 
 def _ischium(p: Points) -> F32:
     body = ((72.0, 20.0, -36.0, 12.0), (74.0, -6.0, -34.0, 13.0), (70.0, -30.0, -34.0, 13.5))
-    tuber = (*body, (65.0, -55.0, -28.0, 15.5), (55.0, -65.0, -16.0, 12.5))
+    tuber = (*body, (64.0, -53.0, -28.0, 15.5), (54.0, -63.0, -16.0, 12.5))
     d = tube(p, rounded(tuber))
     d = smooth_union(d, tube(p, ((62.0, 8.0, -42.0, 8.0), (50.0, -1.0, -47.0, 3.2))), 5.0)
     ramus = ((55.0, -65.0, -14.0, 10.5), (40.0, -60.0, 8.0, 8.0), (26.0, -52.0, 26.0, 8.0), (13.0, -40.0, 38.0, 9.0))

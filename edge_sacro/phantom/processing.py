@@ -144,7 +144,8 @@ def field_from_collimation(collimation: Collimation, shape: tuple[int, int], pit
     turned = (corners - middle) @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]) + middle
     field = np.zeros(shape, np.float32)
     cv2.fillConvexPoly(field, np.rint(turned * 16).astype(np.int32), 1.0, lineType=cv2.LINE_8, shift=4)
-    out: F32 = cv2.GaussianBlur(field, (0, 0), max(collimation.soft_mm / pitch / 2, 0.3))
+    blurred = cv2.GaussianBlur(field, (0, 0), max(collimation.soft_mm / pitch / 2, 0.3))
+    out: F32 = blurred.astype(np.float32)
     return out
 
 
@@ -193,10 +194,10 @@ def stencil_from_marker(marker: Marker, shape: tuple[int, int], pitch: float) ->
     (width, height), _ = cv2.getTextSize(marker.letter, face, scale, stroke)
     cv2.putText(tile, marker.letter, ((size - width) // 2, (size + height) // 2), face, scale, 255, stroke)
     turn = cv2.getRotationMatrix2D((size / 2, size / 2), -marker.turn_deg, 1.0)
-    tile = cv2.warpAffine(tile, turn, (size, size))
+    turned = cv2.warpAffine(tile, turn, (size, size))
     left = int(np.clip(marker.at[0] * shape[1] - size / 2, 0, shape[1] - size))
     top = int(np.clip(marker.at[1] * shape[0] - size / 2, 0, shape[0] - size))
-    out[top : top + size, left : left + size] = tile.astype(np.float32) / 255.0
+    out[top : top + size, left : left + size] = turned.astype(np.float32) / 255.0
     return out
 
 
@@ -239,4 +240,5 @@ def stored_from_display(shown: F32, storage: Storage) -> npt.NDArray[np.uint16]:
     value = np.rint(top * (storage.low + (storage.high - storage.low) * shown))
     if storage.photometric == "MONOCHROME1":
         value = top - value
-    return value.astype(np.uint16)
+    out: npt.NDArray[np.uint16] = value.astype(np.uint16)
+    return out

@@ -116,4 +116,5 @@ def _summed(x: Floats, y: npt.NDArray[np.int64], change: Floats, shape: tuple[in
     slope = np.bincount(nxt[inner], weights=a[inner], minlength=size).reshape(shape)
     level = np.bincount(nxt[inner], weights=b[inner], minlength=size).reshape(shape)
     total = np.cumsum(slope, axis=1) * np.arange(columns) + np.cumsum(level, axis=1) + here
-    return np.abs(total).astype(np.float32)
+    out: F32 = np.abs(total).astype(np.float32)
+    return out

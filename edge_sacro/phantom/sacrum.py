@@ -78,7 +78,8 @@ def _body(ax: Floats, arc: Floats, front: Floats) -> F32:
     q = (np.abs(ax / width) ** 2.6 + np.abs(front / depth) ** 2.6) ** (1 / 2.6)
     side = (q - 1.0) * np.minimum(width, depth)
     ends = np.maximum(-arc, arc - 113.0)
-    return np.maximum(side, ends[None]).astype(np.float32)
+    out: F32 = np.maximum(side, ends[None]).astype(np.float32)
+    return out
 
 
 def _wings(ax: Floats, arc: Floats, front: Floats) -> F32:
@@ -89,7 +90,8 @@ def _wings(ax: Floats, arc: Floats, front: Floats) -> F32:
     q = (np.abs(ax / width) ** 4 + np.abs((front - set_back) / depth) ** 2.5) ** (1 / 3.0)
     side = (q - 1.0) * np.minimum(width, depth)
     top = 4.0 + 0.30 * np.maximum(ax - 22.0, 0.0) - arc
-    return np.maximum(side, np.maximum(0.9 * top, (arc - 110.0)[None])).astype(np.float32)
+    out: F32 = np.maximum(side, np.maximum(0.9 * top, (arc - 110.0)[None])).astype(np.float32)
+    return out
 
 
 def _pierced(d: F32, ax: Floats, arc: Floats, front: Floats) -> F32:

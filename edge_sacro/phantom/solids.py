@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ def capsule(p: Points, a: Knot, b: Knot, flat: Vector = (1.0, 1.0, 1.0)) -> F32:
 def tube(p: Points, knots: Sequence[Knot], flat: Vector = (1.0, 1.0, 1.0)) -> F32:
     """Capsules from knot to knot."""
     out = capsule(p, knots[0], knots[1], flat)
-    for a, b in zip(knots[1:-1], knots[2:], strict=True):
+    for a, b in pairwise(knots[1:]):
         np.minimum(out, capsule(p, a, b, flat), out=out)
     return out
 
@@ -71,7 +72,7 @@ def rounded(knots: Sequence[Knot], parts: int = 3) -> tuple[Knot, ...]:
 
 def closed(field: F32) -> F32:
     """The same field with its outermost layer outside the solid."""
-    out = field.copy()
+    out: F32 = np.array(field, np.float32)
     for axis in range(3):
         edge = np.moveaxis(out, axis, 0)
         edge[0], edge[-1] = np.maximum(edge[0], 1.0), np.maximum(edge[-1], 1.0)

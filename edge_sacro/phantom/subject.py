@@ -25,7 +25,7 @@ class Subject:
         inlet: widening at the pelvic inlet, share.
         bend: further sacral curvature, mm.
         skew: left against right, share.
-        waves: k x 10 of a smooth random field: wave vector, phase, amplitudes and their phases.
+        waves: k x 7 of a smooth random field: wave vector in rad/mm, phase, amplitudes in mm.
         tilt_deg, rotation_deg, roll_deg: about x (front down), y (towards the left), z.
         density: bone mineral against the mean.
     """
@@ -53,13 +53,16 @@ class Subject:
         back = np.clip((-z - 20.0) / 40.0, 0, 1)
         moved = np.stack([x * wide, y, z + self.bend * back * (((y - 70.0) / 45.0) ** 2 - 0.3)], axis=1)
         for wave in self.waves:
-            turn = points @ wave[:3] + wave[3]
+            turn = wave[0] * x + wave[1] * y + wave[2] * z + wave[3]
             moved += np.sin(turn)[:, None] * wave[4:7]
         return moved * (self.scale * np.array(self.stretch))
 
     def posed(self, points: Floats) -> Floats:
         """Deformed and turned before the detector, n x 3, mm."""
-        return (self.deformed(points) - PIVOT) @ self.rotation().T + PIVOT
+        rel = self.deformed(points) - PIVOT
+        # Written out, so that no matrix library's threads can change the last bit.
+        turned = [row[0] * rel[:, 0] + row[1] * rel[:, 1] + row[2] * rel[:, 2] for row in self.rotation()]
+        return np.asarray(np.stack(turned, axis=1) + PIVOT)
 
     def rotation(self) -> Floats:
         """The pose as a 3 x 3 rotation."""
@@ -74,12 +77,15 @@ def subject_from_rng(rng: np.random.Generator) -> Subject:
     """Draw a patient."""
     female = bool(rng.random() < 0.5)
     lean = (0.7 if female else -0.7) + rng.normal(0, 0.5)
-    waves = np.zeros((5, 7))
-    for wave in waves:
+    waves = np.zeros((7, 7))
+    for number, wave in enumerate(waves):
         direction = rng.normal(size=3)
-        wave[:3] = direction / np.linalg.norm(direction) * 2 * np.pi / rng.uniform(110, 230)
+        long = number < 5
+        wave[:3] = (
+            direction / np.linalg.norm(direction) * 2 * np.pi / (rng.uniform(110, 230) if long else rng.uniform(60, 95))
+        )
         wave[3] = rng.uniform(0, 2 * np.pi)
-        wave[4:] = rng.normal(0, 1.5, 3)
+        wave[4:] = rng.normal(0, 1.5 if long else 0.55, 3)
     return Subject(
         female=female,
         scale=float(np.clip(rng.normal(0.985 - 0.025 * lean, 0.035), 0.87, 1.1)),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro.errors import UsageError
-from edge_sacro.phantom.joint import JointDisease
+from edge_sacro.phantom.disease import JointDisease
 from edge_sacro.types import SIDES, Box, Side
 
 SACRUM, LEFT_HIP, RIGHT_HIP, LEFT_JOINT, RIGHT_JOINT = 1, 2, 4, 8, 16
