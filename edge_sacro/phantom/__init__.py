@@ -5,7 +5,9 @@ It is no patient and says nothing about clinical accuracy; every object that it 
 
 from __future__ import annotations
 
+from edge_sacro.phantom.dx import dx_from_phantom, write_dx
 from edge_sacro.phantom.render import render
+from edge_sacro.phantom.study import write_study
 from edge_sacro.phantom.types import (
     LEFT_HIP,
     LEFT_JOINT,
@@ -30,5 +32,8 @@ __all__ = [
     "Phantom",
     "PhantomOptions",
     "PhantomTruth",
+    "dx_from_phantom",
     "render",
+    "write_dx",
+    "write_study",
 ]
