@@ -11,6 +11,7 @@ JOINT_REASONS: dict[str, str] = {
     "no_contact": "sacrum and ilium of this side do not meet",
     "contact_too_small": "sacrum and ilium of this side meet over too short a length",
     "at_image_border": "the joint lies at the border of the image and may go on beyond it",
+    "at_field_border": "the joint lies at the border of the exposed field and may go on beyond it",
     "not_located_by_system": "this system classifies the whole radiograph and locates no joint",
 }
 

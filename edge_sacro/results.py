@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from edge_sacro.decide import is_high_risk, rounded, state_from_probability
 from edge_sacro.errors import InputRefused
-from edge_sacro.locate import JointRegion
 from edge_sacro.orient import stored_box_from_canonical
 from edge_sacro.reasons import IMAGE_REASONS, JOINT_REASONS
+from edge_sacro.regions import JointRegion
 from edge_sacro.report import AppliedOperatingPoint, Joint, Joints, Source
 from edge_sacro.systems import Assessment
 from edge_sacro.types import Box, OperatingPoint, PixelSpacing, Radiograph, State

@@ -12,7 +12,7 @@ from edge_sacro.bundle import DEMONSTRATION, Bundle, load_bundle
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.engine import Engine, open_engine
 from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
-from edge_sacro.locate import JointRegion
+from edge_sacro.regions import JointRegion
 from edge_sacro.report import Backend, BundleRecord, Ignored, Report, Result
 from edge_sacro.stages import StageClock
 from edge_sacro.systems import SYSTEMS, Assessment

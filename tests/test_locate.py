@@ -9,17 +9,14 @@ import pytest
 
 from edge_sacro.errors import BundleContractBroken
 from edge_sacro.locate import (
-    JointRegion,
-    JointRegions,
-    RegionRules,
     SegmentationGeometry,
-    joint_regions,
     labels_from_logits,
     largest_components,
     mean_logits,
     segment,
     segmentation_input,
 )
+from edge_sacro.regions import JointRegion, JointRegions, RegionRules, joint_regions
 from edge_sacro.types import Box
 from tests.golden.arrays import box_from_inclusive, displayed, golden, worst
 from tests.golden.images import radiograph, regions

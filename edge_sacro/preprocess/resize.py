@@ -72,7 +72,7 @@ def nearest_inverse(labels: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
     """Bring a label map back to the radiograph's size.
 
     Output row ``i`` reads input row ``floor(i * (n / m))`` with both factors in single precision: in double precision
-    some sizes (720 rows from 768) read another row.
+    some sizes (2500 rows from 768) read another row.
 
     Args:
         labels: rows x columns, any type, which is kept.

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edge_sacro.engine import Engine
-from edge_sacro.locate import JointRegion
 from edge_sacro.manifest import Manifest
+from edge_sacro.regions import JointRegion
 from edge_sacro.stages import StageClock
 from edge_sacro.types import Box, OperatingPoint, Radiograph
 

@@ -22,11 +22,13 @@ import numpy.typing as npt
 from edge_sacro import crop as cropping
 from edge_sacro.classify import ClassifierGeometry, classify
 from edge_sacro.engine import Engine
-from edge_sacro.locate import JointRegion, RegionRules, SegmentationGeometry, joint_regions, segment
+from edge_sacro.locate import SegmentationGeometry, segment
 from edge_sacro.manifest import Manifest, Segmentation
 from edge_sacro.orient import canonical_from_stored
+from edge_sacro.preprocess.field import exposed_field
 from edge_sacro.preprocess.intensity import published_eight_bit
 from edge_sacro.preprocess.normalise import eight_bit_from_radiograph
+from edge_sacro.regions import JointRegion, RegionRules, joint_regions
 from edge_sacro.stages import StageClock
 from edge_sacro.systems.base import Assessment, System
 from edge_sacro.types import OperatingPoint, Radiograph
@@ -52,7 +54,7 @@ def assess_anatomy_aware(
         labels = segment(seen, _network(engines["segmenter"], clock), _geometry(settings))
     with clock.stage("locate"):
         rules = RegionRules(dilation=settings.dilation_fraction)
-        regions = joint_regions(labels, rules, manifest.numerics)
+        regions = joint_regions(labels, rules, manifest.numerics, exposed_field(cropped_from))
     left, right = regions.of_patient("left"), regions.of_patient("right")
     notes = tuple(
         f"the {side} joint was not found; the published fallback stands in its place"

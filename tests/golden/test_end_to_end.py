@@ -15,13 +15,13 @@ from edge_sacro.classify import ClassifierGeometry, classifier_input, classify
 from edge_sacro.crop import crop_from_box, pixels
 from edge_sacro.locate import (
     SegmentationGeometry,
-    joint_regions,
     labels_from_logits,
     largest_components,
     mean_logits,
     segmentation_input,
 )
 from edge_sacro.preprocess.resize import nearest_inverse
+from edge_sacro.regions import joint_regions
 from tests.golden.arrays import displayed, golden, worst
 from tests.golden.images import radiograph, regions
 

@@ -9,10 +9,10 @@ import pytest
 
 from edge_sacro.classify import ClassifierGeometry, classifier_input
 from edge_sacro.crop import crop_from_box, pixels
-from edge_sacro.locate import joint_regions
 from edge_sacro.preprocess.clahe import clahe_variant
 from edge_sacro.preprocess.intensity import minus_one_to_one, published_eight_bit
 from edge_sacro.preprocess.resize import area_resize
+from edge_sacro.regions import joint_regions
 from tests.golden.arrays import box_from_inclusive, displayed, golden, worst
 from tests.golden.images import radiograph
 from tests.golden.subset import CLASSIFIER_CASES, DATA, subset
