@@ -57,7 +57,7 @@ def soft_tissue_from_rng(
     lean = 1.0 - np.clip(0.26 + 0.12 * stout + rng.normal(0, 0.03), 0.12, 0.55)
     torso = _torso(x, y, depth, stout, rng)
     legs = _legs(x, y, depth, stout)
-    total = (0.5 * (torso + legs + np.sqrt((torso - legs) ** 2 + 30.0**2) - 30.0)).astype(np.float32)
+    total = cv2.GaussianBlur(np.maximum(torso, legs), (0, 0), 6.0 / COARSE_MM).astype(np.float32)
     mottle = cv2.GaussianBlur(rng.standard_normal(shape).astype(np.float32), (0, 0), 14.0 / COARSE_MM)
     mottle = mottle * np.float32(0.035 / max(float(mottle.std()), 1e-6))
     share = np.clip(lean + mottle + _muscles(x, y), 0.05, 0.97)
@@ -104,7 +104,8 @@ def _legs(x: F32, y: F32, depth: float, stout: float) -> F32:
     centre = 92.0 + 4.0 * stout + 0.05 * np.clip(-y - 40.0, 0, None)
     away = (np.abs(x) - centre) / (82.0 + 14.0 * stout)
     leg = 2 * radius * np.sqrt(np.clip(1.0 - away**2, 0, 1))
-    out: F32 = (leg * np.clip((10.0 - y) / 60.0, 0, 1)).astype(np.float32)
+    below = np.clip((25.0 - y) / 95.0, 0, 1)
+    out: F32 = (leg * below * below * (3.0 - 2.0 * below)).astype(np.float32)
     return out
 
 

@@ -34,7 +34,7 @@ def texture_from_rng(rng: np.random.Generator, cancellous: F32, mineral: F32, pi
         grain += 0.45 * _streaks(rough, float(angle), pitch)
     grain *= np.float32(1.0 / max(float(grain.std()), 1e-9))
     share = 0.17 * cancellous / np.maximum(mineral, 0.3)
-    depth = np.float32(0.34 * strength) / np.sqrt(1.0 + cancellous / 4.0)
+    depth = np.float32(0.5 * strength) / np.sqrt(1.0 + cancellous / 4.0)
     out: F32 = (1.0 + grain * depth * np.clip(share, 0.0, 1.0)).astype(np.float32)
     return out
 
