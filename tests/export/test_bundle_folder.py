@@ -9,11 +9,8 @@ import pytest
 from edge_sacro.bundle import load_bundle
 from edge_sacro.errors import BundleManifestInvalid
 from edge_sacro.runtime import Runtime
+from export.bundle_folder import bundle_from_networks
 from tests.tiny import classifier, manifest_fields, segmenter, write_dicom
-
-pytest.importorskip("onnx", reason="the workshop's packages are not installed")
-
-from export.bundle_folder import bundle_from_networks  # noqa: E402
 
 
 def _networks(folder: Path) -> dict[str, Path]:
