@@ -108,7 +108,7 @@ def file_meta(data: bytes) -> tuple[dict[int, str], int]:
     offset = 132
     while data[offset : offset + 2] == b"\x02\x00":
         if offset + 12 > len(data):
-            break
+            raise TruncatedFile("the file ends inside its file meta information")
         element, vr, length = struct.unpack_from("<H2sH", data, offset + 2)
         start = offset + 8
         if vr in _LONG_VR:

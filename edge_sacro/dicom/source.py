@@ -102,12 +102,13 @@ def _bytes_from_path(path: Path, limits: ReadLimits, label: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise InputNotFound(f"the file cannot be opened ({reason})", source=label) from error
-    with os.fdopen(descriptor, "rb") as stream:
-        mode = os.fstat(descriptor).st_mode
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
         if stat.S_ISDIR(mode):
             raise InputNotFound("it is a folder", source=label, remedy="Let find_instances list its files.")
-        if not stat.S_ISREG(mode):
-            raise InputNotFound("it is no regular file", source=label)
+        raise InputNotFound("it is no regular file", source=label)
+    with os.fdopen(descriptor, "rb") as stream:
         try:
             return stream.read(limits.file_bytes + 1)
         except OSError as error:

@@ -26,12 +26,42 @@ from tests.dicom.synthetic import EXPLICIT, dataset, dicom, drawn, file_bytes, l
 LIMITS = ReadLimits(min_side=1)
 BOUND = 1
 REAL = (
-    "693_UNCR.dcm 693_J2KI.dcm 693_J2KR.dcm CT_small.dcm explicit_VR-UN.dcm J2K_pixelrep_mismatch.dcm 17106 17196 6293 "
-    "RG1_UNCI.dcm RG1_UNCR.dcm RG1_J2KR.dcm RG1_J2KI.dcm RG3_UNCR.dcm RG3_J2KI.dcm 6154 6247 6278 "
-    "MR2_UNCR.dcm MR2_J2KI.dcm MR_small.dcm MR_small_implicit.dcm MR_small_bigendian.dcm MR_small_RLE.dcm "
-    "MR-SIEMENS-DICOM-WithOverlays.dcm JPEG-lossy.dcm JPEG-LL.dcm JPGExtended.dcm JPEGLSNearLossless_16.dcm "
-    "mlut_18.dcm vlut_04.dcm image_dfl.dcm JPGLosslessP14SV1_1s_1f_8b.dcm 15820 4467"
-).split()
+    "693_UNCR.dcm",
+    "693_J2KI.dcm",
+    "693_J2KR.dcm",
+    "CT_small.dcm",
+    "explicit_VR-UN.dcm",
+    "J2K_pixelrep_mismatch.dcm",
+    "17106",
+    "17196",
+    "6293",
+    "RG1_UNCI.dcm",
+    "RG1_UNCR.dcm",
+    "RG1_J2KR.dcm",
+    "RG1_J2KI.dcm",
+    "RG3_UNCR.dcm",
+    "RG3_J2KI.dcm",
+    "6154",
+    "6247",
+    "6278",
+    "MR2_UNCR.dcm",
+    "MR2_J2KI.dcm",
+    "MR_small.dcm",
+    "MR_small_implicit.dcm",
+    "MR_small_bigendian.dcm",
+    "MR_small_RLE.dcm",
+    "MR-SIEMENS-DICOM-WithOverlays.dcm",
+    "JPEG-lossy.dcm",
+    "JPEG-LL.dcm",
+    "JPGExtended.dcm",
+    "JPEGLSNearLossless_16.dcm",
+    "mlut_18.dcm",
+    "vlut_04.dcm",
+    "image_dfl.dcm",
+    "JPGLosslessP14SV1_1s_1f_8b.dcm",
+    "15820",
+    "4467",
+)
 """Monochrome files of pydicom and pydicom-data: CR, CT, MR, NM, US; all syntaxes."""
 
 
@@ -84,7 +114,7 @@ def views(data: bytes) -> tuple[Radiograph, list[tuple[list[str], View]]]:
 
 
 def uncompressed(data: bytes, radiograph: Radiograph, folder: Path) -> Path:
-    """A copy that dcm2pnm reads without a codec: what is compared is grayscale, and decoders have tests of their own."""
+    """A copy that dcm2pnm reads without a codec: here the grayscale is compared, and decoders elsewhere."""
     path = folder / "in.dcm"
     path.write_bytes(data)
     theirs = pydicom.dcmread(path)
@@ -162,6 +192,16 @@ def test_bound_is_passed_by_a_wrong_function_and_by_a_missing_inversion(tmp_path
     theirs = dcm2pnm(uncompressed(HARD["monochrome1"], radiograph, tmp_path), chosen[0][0])
     assert theirs is not None
     assert np.abs(255 - display_from_radiograph(radiograph, chosen[0][1]).astype(int) - theirs).max() > 100 * BOUND
+
+
+@pytest.mark.usefixtures("needs_dcm2pnm")
+def test_monochrome1_with_identity_is_inverted_here_and_not_by_dcmtk(tmp_path: Path) -> None:
+    # the two attributes exclude one another (PS3.3 C.7.6.1.1); Photometric Interpretation is the one that senders set
+    data = dicom(PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="IDENTITY")
+    radiograph, chosen = views(data)
+    theirs = dcm2pnm(uncompressed(data, radiograph, tmp_path), chosen[0][0])
+    assert theirs is not None
+    assert np.abs(255 - display_from_radiograph(radiograph, chosen[0][1]).astype(int) - theirs).max() <= BOUND
 
 
 @pytest.mark.shared

@@ -47,7 +47,7 @@ def test_absent_or_empty_rescale_is_identity(attributes: dict[str, str | None], 
 
 @pytest.mark.parametrize("slope", ["0", "1e39"])
 def test_rescale_without_meaning_is_refused(slope: str) -> None:
-    with pytest.raises(ContradictoryAttributes, match="rescale|Rescale"):
+    with pytest.raises(ContradictoryAttributes, match=r"rescale|Rescale"):
         read(dicom(RescaleSlope=slope, RescaleIntercept="0"))
 
 
