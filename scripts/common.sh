@@ -19,14 +19,27 @@ debian_packages() {
   fi
 }
 
-# The newest Python from 3.10 to 3.12 that starts, or the one that $PYTHON names.
-find_python() {
+# interpreter 3.10: the path of that Python, on the PATH or among pyenv's; nothing where there is none.
+interpreter() {
   local candidate
-  for candidate in ${PYTHON:-python3.12 python3.11 python3.10 python3}; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then
-      echo "$candidate"
-      return 0
-    fi
+  for candidate in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1".*/bin/python; do
+    "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null || continue
+    command -v "$candidate"
+    return 0
+  done
+  return 1
+}
+
+# A supported Python that is here, 3.11 first, or the one that $PYTHON names.
+find_python() {
+  local version
+  if [ -n "${PYTHON:-}" ]; then
+    command -v "$PYTHON" && return 0
+    echo "PYTHON=$PYTHON is not to be found" >&2
+    return 1
+  fi
+  for version in 3.11 3.12 3.10; do
+    interpreter "$version" && return 0
   done
   echo "Python 3.10, 3.11 or 3.12 is needed (PYTHON=/path/to/python names one)" >&2
   return 1
