@@ -64,7 +64,7 @@ def _modality(
     if slope[0] == 0:
         raise ContradictoryAttributes("Rescale Slope is 0: every stored value would mean the same")
     values = stored.astype(np.float64) * slope[0] + intercept[0]
-    if not np.isfinite(values.astype(np.float32)).all():
+    if np.abs(values).max() > np.finfo(np.float32).max:
         raise ContradictoryAttributes(f"a rescale of {slope[0]} and {intercept[0]} leaves the range of float32")
     return values.astype(np.float32), unit
 

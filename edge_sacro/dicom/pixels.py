@@ -143,9 +143,9 @@ def _native_cells(
 
 def _from_cells(cells: npt.NDArray[np.integer], pixel_format: PixelFormat) -> npt.NDArray[np.integer]:
     """Shift a stored value down from High Bit, drop what stands beside it, and extend its sign."""
-    shift = pixel_format.high_bit + 1 - pixel_format.bits_stored
-    mask = (1 << pixel_format.bits_stored) - 1
-    unsigned = (cells.astype(np.uint16) >> np.uint16(shift)) & np.uint16(mask)
+    unsigned = cells.astype(np.uint16)
+    unsigned >>= np.uint16(pixel_format.high_bit + 1 - pixel_format.bits_stored)
+    unsigned &= np.uint16((1 << pixel_format.bits_stored) - 1)
     return _signed(unsigned, pixel_format.bits_stored, pixel_format)
 
 

@@ -44,8 +44,9 @@ def radiograph_from_bytes(
     overrides: frozenset[str] = frozenset(),
     frame: int = 0,
     source: str = "<bytes>",
+    sha256: str | None = None,
 ) -> Radiograph:
-    """Read one file. Arguments and errors are those of ``edge_sacro.dicom.read``."""
+    """Read one file. Arguments and errors are those of ``edge_sacro.dicom.read``; ``sha256`` spares hashing again."""
     part10 = part10_from_bytes(data, limits)
     syntax = syntax_from_uid(part10.transfer_syntax_uid)
     header, pixel_format, pixels, frames = opened(part10, frame, limits)
@@ -71,7 +72,7 @@ def radiograph_from_bytes(
         lossy=lossy,
         lossy_ratio=ratio,
         frame=frame,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=sha256 or hashlib.sha256(data).hexdigest(),
         source=source,
         notes=tuple(dict.fromkeys(header.notes)),
     )

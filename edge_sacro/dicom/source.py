@@ -10,7 +10,7 @@ from typing import IO, Literal, TypeAlias
 
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.limits import ReadLimits
-from edge_sacro.errors import EdgeSacroError, InputNotFound, SizeLimitExceeded, UsageError
+from edge_sacro.errors import EdgeSacroError, InputNotFound, InternalError, SizeLimitExceeded, UsageError
 from edge_sacro.types import Radiograph
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes]"
@@ -64,14 +64,18 @@ def read(
     from edge_sacro.dicom.isolation import children
     from edge_sacro.dicom.wire import radiograph_from_message
 
+    sha256 = hashlib.sha256(data).hexdigest()
     job = {
         "limits": limits.as_dict(),
         "overrides": sorted(overrides),
         "frame": frame,
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "sha256": sha256,
     }
     header, payload = children().answer(job, data, limits, label)
-    return radiograph_from_message(header, payload, label)
+    radiograph = radiograph_from_message(header, payload, label)
+    if radiograph.sha256 != sha256:
+        raise InternalError("the decoding process answered for other bytes than were sent", source=label)
+    return radiograph
 
 
 def bytes_from_source(source: Source, limits: ReadLimits, label: str) -> bytes:

@@ -54,10 +54,9 @@ def _answer(
         data = jobs.read(size)
         if len(data) != size or hashlib.sha256(data).hexdigest() != job["sha256"]:
             raise InternalError("the decoding process received other bytes than were sent")
+        overrides = frozenset(job["overrides"])
         return message_from_radiograph(
-            radiograph_from_bytes(
-                data, limits=limits, overrides=frozenset(job["overrides"]), frame=job["frame"], source=""
-            )
+            radiograph_from_bytes(data, limits=limits, overrides=overrides, frame=job["frame"], sha256=job["sha256"])
         )
     except MemoryError:
         error: EdgeSacroError = DecodeLimitExceeded(f"reading it takes more than {limits.memory_bytes} bytes of memory")

@@ -34,8 +34,8 @@ def test_other_modalities_are_refused_and_cannot_be_overridden(pelvis: Radiograp
 
 @pytest.mark.parametrize(
     "part",
-    ["PELVIS", "HIP", "HIPS", "SIJOINT", "SI JOINT", "S.I. JOINT", "SSPINE", "SACRUM", "ABDOMEN/PELVIS", "ABDOMENPELVIS",
-     "ABDOMEN AND PELVIS", "PELVIS AND LOWER EXTREMITIES", "LSPINE", "LS SPINE", "L-SPINE", "Pelvis"],
+    ["PELVIS", "HIP", "HIPS", "SIJOINT", "SI JOINT", "S.I. JOINT", "SSPINE", "SACRUM", "ABDOMEN/PELVIS",
+     "ABDOMENPELVIS", "ABDOMEN AND PELVIS", "PELVIS AND LOWER EXTREMITIES", "LSPINE", "LS SPINE", "L-SPINE", "Pelvis"],
 )  # fmt: skip
 def test_spellings_of_the_pelvis_are_accepted(pelvis: Radiograph, part: str) -> None:
     assert check_acceptance(replace(pelvis, body_part=part)) == ()

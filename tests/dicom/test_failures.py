@@ -52,7 +52,7 @@ def test_every_class_that_pydicom_raises_where_we_call_it_is_mapped() -> None:
     for name in names:
         found = getattr(builtins, name, None) or getattr(pydicom.errors, name, None)
         assert found is not None, f"{name} is raised by pydicom and defined where this test does not look"
-        assert issubclass(refusal_class("parse", found), InputRefused), name
+        assert any(base.__name__ in PARSE for base in found.__mro__), name
 
 
 def test_every_class_that_pydicom_defines_is_mapped() -> None:
