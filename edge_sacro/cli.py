@@ -110,11 +110,13 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
 @_exits_with_code
 def phantom(out: str, count: int, seed: int, left_grade: int | None, right_grade: int | None) -> None:
     """Write simulated pelvic radiographs with known truth, for installation checks, demonstration and tests."""
+    from edge_sacro import console
     from edge_sacro.phantom import PhantomOptions, write_study
 
     options = PhantomOptions(left_grade=left_grade, right_grade=right_grade)
-    truth = write_study(Path(out), count, seed, options)
-    click.echo(f"{count} simulated radiographs and {truth} written. They show no patient and are not for clinical use.")
+    truth = write_study(Path(out), count, seed, options, progress=console.with_progress)
+    images = "1 simulated radiograph" if count == 1 else f"{count} simulated radiographs"
+    click.echo(f"{images} and {truth} written: no patient, not for clinical use")
 
 
 @main.command()

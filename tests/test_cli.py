@@ -146,3 +146,27 @@ def test_the_schema_command_prints_the_published_schema() -> None:
     done = CliRunner().invoke(main, ["schema"])
     assert done.exit_code == 0
     assert json.loads(done.stdout)["title"] == "Report"
+
+
+def test_phantoms_are_written_with_the_grades_that_were_asked_for(tmp_path: Path) -> None:
+    arguments = [
+        "phantom",
+        "--out",
+        str(tmp_path),
+        "--count",
+        "2",
+        "--seed",
+        "5",
+        "--left-grade",
+        "0",
+        "--right-grade",
+        "4",
+    ]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert "not for clinical use" in done.stdout
+    truth = json.loads((tmp_path / "truth.json").read_text())
+    assert [image["joints"]["left"]["grade"] for image in truth["images"]] == [0, 0]
+    assert [image["joints"]["right"]["grade"] for image in truth["images"]] == [4, 4]
+    assert all((tmp_path / image["file"]).is_file() for image in truth["images"])
+    assert CliRunner().invoke(main, [*arguments, "--left-grade", "5"]).exit_code == 2

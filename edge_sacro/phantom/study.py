@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ SCHEMA = "edge-sacro-phantom-truth-1"
 MASK_BITS = {"sacrum": 1, "left_hip": 2, "right_hip": 4, "left_joint": 8, "right_joint": 16}
 
 
-def write_study(out: Path, count: int, seed: int, options: PhantomOptions | None = None) -> Path:
+def write_study(
+    out: Path,
+    count: int,
+    seed: int,
+    options: PhantomOptions | None = None,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Path:
     """Write ``phantom-<seed>-<nnn>.dcm``, a mask PNG beside each, and ``truth.json``.
 
     Args:
@@ -27,6 +34,7 @@ def write_study(out: Path, count: int, seed: int, options: PhantomOptions | None
         count: how many, at least 1. Image ``n`` is drawn from ``(seed, n)``, so a longer run begins as a shorter one.
         seed: non-negative.
         options: what is laid down for all.
+        progress: given the numbers of the images, gives them one by one as they are made.
 
     Returns:
         the path of ``truth.json``.
@@ -41,7 +49,7 @@ def write_study(out: Path, count: int, seed: int, options: PhantomOptions | None
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputNotWritten(f"the folder cannot be made: {error.strerror}", source=str(out)) from error
-    images = [_written(out, seed, number, options or PhantomOptions()) for number in range(count)]
+    images = [_written(out, seed, number, options or PhantomOptions()) for number in progress(range(count))]
     truth = {
         "schema": SCHEMA,
         "generator": f"edge-sacro {__version__}",
