@@ -57,8 +57,8 @@ def test_joints_are_found_and_named_for_the_patients_sides(study: dict[str, Any]
             assert result.state is not State.NOT_ASSESSABLE, result.reason
             for side, other in (("left", "right"), ("right", "left")):
                 found = getattr(result.joints, side).box_px
-                assert Box(*found).iou(Box(*image["joints"][side]["box"])) > 0.6
-                assert Box(*found).iou(Box(*image["joints"][other]["box"])) == 0, "negative control: the other side"
+                assert Box(*found).iou(Box(*image["joints"][side]["box_px"])) > 0.6
+                assert Box(*found).iou(Box(*image["joints"][other]["box_px"])) == 0, "negative control: the other side"
 
 
 def test_disease_raises_the_probability(study: dict[str, Any]) -> None:
