@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from edge_sacro.decide import is_high_risk, rounded, state_from_probability
@@ -17,11 +18,12 @@ Fields = dict[str, object]
 """Fields of a result; the runtime adds those that every result of its bundle shares."""
 
 
-def source_fields(label: str, radiograph: Radiograph | None) -> Source:
-    """Which instance it is, as far as it could be read."""
-    if radiograph is None:
-        return Source(path=label, sha256=None, sop_instance_uid=None)
-    return Source(path=label, sha256=radiograph.sha256, sop_instance_uid=radiograph.sop_instance_uid)
+def source_fields(label: str, data: bytes | None, radiograph: Radiograph | None) -> Source:
+    """Which instance it is, as far as it could be read: a refused file has its hash too."""
+    if radiograph is not None:
+        return Source(path=label, sha256=radiograph.sha256, sop_instance_uid=radiograph.sop_instance_uid)
+    sha256 = None if data is None else hashlib.sha256(data).hexdigest()
+    return Source(path=label, sha256=sha256, sop_instance_uid=None)
 
 
 def refused_fields(refusal: InputRefused) -> Fields:

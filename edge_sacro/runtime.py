@@ -10,6 +10,7 @@ from typing import IO
 from edge_sacro import dicom, results
 from edge_sacro.bundle import DEMONSTRATION, Bundle, load_bundle
 from edge_sacro.dicom.acceptance import checked_overrides
+from edge_sacro.dicom.source import DEFAULT_LIMITS, bytes_from_source
 from edge_sacro.engine import Engine, open_engine
 from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.regions import JointRegion
@@ -104,10 +105,11 @@ class Runtime:
         """As ``infer``, with the radiograph that was read, for pictures of the result; None where there is none."""
         label = name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "(bytes)")
         clock = StageClock(self.deadline_s)
-        radiograph = None
+        data, radiograph = None, None
         try:
             with clock.stage("read"):
-                radiograph = dicom.read(source, overrides=self.overrides, name=label)
+                data = bytes_from_source(source, DEFAULT_LIMITS, label)
+                radiograph = dicom.read(data, overrides=self.overrides, name=label)
                 notes = dicom.check_acceptance(radiograph, modalities=self.system.modalities, overrides=self.overrides)
             assessment = self._assess(radiograph, clock)
         except InputRefused as refusal:
@@ -117,7 +119,7 @@ class Runtime:
             fields = results.decided_fields(radiograph, assessment, self.operating_point, guard_band, notes)
         result = Result.model_validate(
             {
-                "source": results.source_fields(label, radiograph),
+                "source": results.source_fields(label, data, radiograph),
                 "system": self.system.name,
                 "operating_point": results.applied(self.operating_point),
                 "backend": self._backend,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -147,6 +148,9 @@ def test_a_refused_file_is_a_result_with_code_and_remedy(runtime: Runtime, tmp_p
     assert result.remedy
     assert result.source.sha256 is None
     assert result.joints.left.state is State.REFUSED
+    text = tmp_path / "notes.txt"
+    text.write_text("no DICOM")
+    assert runtime.infer(text).source.sha256 == hashlib.sha256(b"no DICOM").hexdigest()
 
 
 def test_an_overridden_refusal_is_said_in_the_report(bundle: Path, tmp_path: Path) -> None:
@@ -201,8 +205,6 @@ def test_published_numerics_wrap_pixels_and_corrected_ones_do_not(tmp_path: Path
 
 
 def test_a_deadline_that_passes_is_not_assessable_and_coded(tmp_path: Path) -> None:
-    import hashlib
-
     folder = write_bundle(tmp_path / "slow")
     slow = slow_classifier()
     (folder / "classifier.onnx").write_bytes(slow)
