@@ -1,0 +1,1 @@
+"""The demonstration networks: simulated radiographs in, a bundle and its model card out."""
