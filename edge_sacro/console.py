@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -49,9 +50,10 @@ def text_from_report(report: Report) -> str:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("radiograph", "state", "probability", "left joint, px", "right joint, px"):
         table.add_column(heading, overflow="fold", justify="right" if heading == "probability" else "left")
-    for result in report.results:
+    names = _names([result.source.path for result in report.results])
+    for name, result in zip(names, report.results, strict=True):
         table.add_row(
-            result.source.path,
+            name,
             Text(result.state.value.replace("_", " "), _STYLE[result.state]),
             "" if result.probability is None else f"{result.probability:.4f}",
             _joint(result.joints.left),
@@ -59,25 +61,31 @@ def text_from_report(report: Report) -> str:
         )
     console.print(table)
     console.print()
-    for result in report.results:
-        _explain(console, result)
+    for name, result in zip(names, report.results, strict=True):
+        _explain(console, name, result)
     for ignored in report.ignored:
         console.print(Text(f"{ignored.path}: left out, {ignored.reason}"))
     console.print(Text(report.bundle.statement, "bold" if report.bundle.demonstration else ""))
     return buffer.getvalue()
 
 
+def _names(paths: Sequence[str]) -> list[str]:
+    """The paths without the folder that all of them share."""
+    folder = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths]) if paths else ""  # noqa: PTH100, PTH120
+    return [os.path.relpath(path, folder) if len(folder) > 1 else path for path in paths]
+
+
 def _joint(joint: Joint) -> str:
     return joint.state.value.replace("_", " ") if joint.box_px is None else str(joint.box_px)
 
 
-def _explain(console: Console, result: Result) -> None:
+def _explain(console: Console, name: str, result: Result) -> None:
     code = f" [{result.reason_code}]" if result.reason_code else ""
     sentences = [f"{result.reason}{code}"]
     if result.remedy:
         sentences.append(result.remedy)
     if result.high_risk:
         sentences.append("High risk by the follow-up analysis: probability above 0.7.")
-    console.print(Text(f"{result.source.path}: {'. '.join(s.rstrip('.') for s in sentences)}."))
+    console.print(Text(f"{name}: {'. '.join(s.rstrip('.') for s in sentences)}."))
     for note in result.notes:
         console.print(Text(f"  note: {note}"))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edge_sacro.errors import OutputNotWritten
 from edge_sacro.orient import canonical_box_from_stored, canonical_from_stored
 from edge_sacro.preprocess.normalise import eight_bit_from_radiograph
-from edge_sacro.report import Joint, Report, Result
+from edge_sacro.report import Report, Result
 from edge_sacro.types import Box, Radiograph, State
 
 Picture = npt.NDArray[np.uint8]
@@ -35,6 +35,9 @@ STATE_COLOUR: dict[State, Colour] = {
     State.REFUSED: (150, 150, 150),
 }
 """Blue, green, red: OpenCV's order."""
+
+_WEIGHT = 500
+"""Of the font, 400 being regular."""
 
 _TITLE_PX, _TEXT_PX, _LINE_PX, _MARGIN_PX = 34, 20, 28, 18
 
@@ -100,8 +103,7 @@ def _header(result: Result, width: int) -> Picture:
         State.NOT_ASSESSABLE: "NOT ASSESSABLE",
     }[result.state]
     lines = _wrapped(result.reason[:1].upper() + result.reason[1:], width)
-    for joint, side in ((result.joints.right, "Right"), (result.joints.left, "Left")):
-        lines += _wrapped(_joint_line(side, joint), width) if joint.state is State.NOT_ASSESSABLE else []
+    lines += [line for note in result.notes for line in _wrapped(f"Note: {note}", width)]
     panel = _panel(width, _TITLE_PX + _LINE_PX * len(lines) + 3 * _MARGIN_PX // 2)
     panel[:, :8] = STATE_COLOUR[result.state]
     _write(panel, title, (2 * _MARGIN_PX, _MARGIN_PX + 24), STATE_COLOUR[result.state], _TITLE_PX)
@@ -122,10 +124,6 @@ def _footer(result: Result, report: Report, width: int) -> Picture:
     return panel
 
 
-def _joint_line(side: str, joint: Joint) -> str:
-    return f"{side} joint not assessable: {joint.reason}"
-
-
 def _panel(width: int, height: int) -> Picture:
     return np.full((height, width, 3), 24, np.uint8)
 
@@ -140,7 +138,7 @@ def _write_lines(panel: Picture, lines: list[str], first: int) -> None:
 
 
 def _write(picture: Picture, text: str, place: tuple[int, int], colour: Colour, size: int) -> None:
-    cv2.putText(picture, text, place, colour, cv2.FontFace("sans"), size)
+    cv2.putText(picture, text, place, colour, cv2.FontFace("sans"), size, _WEIGHT)
 
 
 def _outlined(picture: Picture, text: str, place: tuple[int, int], colour: Colour, size: int = _TEXT_PX) -> None:
