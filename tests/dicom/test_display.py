@@ -49,7 +49,6 @@ REAL = (
     "MR_small.dcm",
     "MR_small_implicit.dcm",
     "MR_small_bigendian.dcm",
-    "MR_small_RLE.dcm",
     "MR-SIEMENS-DICOM-WithOverlays.dcm",
     "JPEG-lossy.dcm",
     "JPEG-LL.dcm",
@@ -60,7 +59,6 @@ REAL = (
     "image_dfl.dcm",
     "JPGLosslessP14SV1_1s_1f_8b.dcm",
     "15820",
-    "4467",
 )
 """Monochrome files of pydicom and pydicom-data: CR, CT, MR, NM, US; all syntaxes."""
 
