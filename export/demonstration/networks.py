@@ -70,6 +70,9 @@ class Classifier(nn.Module):
     tells disease from anatomy; and two constant channels tell the convolutions where they are.
     """
 
+    across: torch.Tensor
+    down: torch.Tensor
+
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         widths = (width, 2 * width, 4 * width, 6 * width)
