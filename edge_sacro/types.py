@@ -83,7 +83,7 @@ class Orientation:
     """Where the stored image's axes point in the patient (PS3.3 C.7.6.1.1.1), seen in a coronal plane.
 
     Attributes:
-        row: direction in which columns grow, ``"L"``, ``"R"``, ``"H"`` or ``"F"``.
+        row: direction in which columns grow, ``"L"``, ``"R"``, ``"H"`` or ``"F"``; for CT ``"A"`` or ``"P"`` too.
         column: direction in which rows grow, from the same four letters.
         assumed: True where no attribute says so and the display convention (L, F) was taken.
     """

@@ -48,7 +48,9 @@ PELVIS = frozenset(
 """Body Part Examined (PS3.16 Annex L) and common spellings, upper case, letters alone."""
 
 FRONTAL = frozenset({"AP", "PA", "AP PELVIS", "PELVIS AP"})
-LOSSY_LIMIT = 30.0
+LOSSY_LIMIT = 50.0
+"""Ours. Loss is a note in every report; beyond this the fine structure of a joint is not to be trusted at all."""
+
 OVERRIDES = frozenset({WrongBodyPart.code, WrongView.code, LossyLimitExceeded.code})
 """Codes of the refusals that a user may override."""
 
@@ -107,6 +109,7 @@ def check_acceptance(
     elif radiograph.view not in FRONTAL:
         refusals.append(WrongView(f"the header names view {radiograph.view[:16]!r}", source=radiograph.source))
     ratio = radiograph.lossy_ratio
+    notes += _loss(radiograph)
     if ratio is not None and ratio > lossy_limit:
         what = f"the image was compressed {ratio:g} times with loss; up to {lossy_limit:g} times is read"
         refusals.append(LossyLimitExceeded(what, source=radiograph.source))
@@ -115,6 +118,14 @@ def check_acceptance(
             raise refusal
         notes.append(f"Overridden, {refusal.code}: {refusal.what}.")
     return tuple(notes)
+
+
+def _loss(radiograph: Radiograph) -> list[str]:
+    """A note on lossy compression, where there was any."""
+    if not radiograph.lossy:
+        return []
+    times = "" if radiograph.lossy_ratio is None else f", {radiograph.lossy_ratio:g} times"
+    return [f"The image went through compression with loss{times}."]
 
 
 def _letters(text: str) -> str:

@@ -47,7 +47,7 @@ def eight_bit_table(grayscale: Grayscale, histogram: npt.NDArray[np.integer]) ->
     padded = np.zeros(values.size, bool)
     if grayscale.padding is not None:
         low, high = (bound - grayscale.first for bound in grayscale.padding)
-        padded[max(low, 0) : high + 1] = True
+        padded[max(low, 0) : max(high + 1, 0)] = True
     counts[padded] = 0
     bounds = _linear_range(values, counts)
     if bounds is None:
