@@ -28,7 +28,7 @@ ROUNDNESS = 5.0
 NECK = 0.34
 """Part of the core's height that joins it to the sacrum's body."""
 
-CLEARANCE = 1.4
+CLEARANCE = 2.2
 """How far outside the joints the ilium keeps from the sacrum, in radii: a leak there would stretch the joint's box."""
 
 LEAST = 6
@@ -64,15 +64,17 @@ def labels_from_bits(bits: Bits, frame: Frame, dilation: float) -> Labels:
     pelvis = {LEFT_PELVIS: (bits & RIGHT_HIP) > 0, RIGHT_PELVIS: (bits & LEFT_HIP) > 0}
     joints = np.zeros_like(sacrum)
     cores = np.zeros_like(sacrum)
+    beside = np.zeros_like(sacrum)
+    clear = round(CLEARANCE * radius[0]) + 1, round(CLEARANCE * radius[1]) + 1
     for label, bit in ((LEFT_PELVIS, RIGHT_JOINT), (RIGHT_PELVIS, LEFT_JOINT)):
         joint = rounded_box((bits & bit) > 0)
         core = _core(joint, radius, medial_is_right=label == LEFT_PELVIS)
         pelvis[label] |= joint
         joints |= joint
         cores |= core
-    body = sacrum & ~joints
-    clear = round(CLEARANCE * radius[0]) + 1, round(CLEARANCE * radius[1]) + 1
-    near = cv2.dilate(body.view(np.uint8), _rectangle(clear)) > 0
+        beside |= _beside(joint, clear[1], outwards=-1 if label == LEFT_PELVIS else 1)
+    body = sacrum & ~joints & ~beside
+    near = (cv2.dilate(body.view(np.uint8), _rectangle(clear)) > 0) & ~beside
     labels = np.zeros(bits.shape, np.uint8)
     for label, mask in pelvis.items():
         labels[mask & (joints | ~near)] = label
@@ -103,6 +105,16 @@ def _core(joint: npt.NDArray[np.bool_], radius: tuple[int, int], *, medial_is_ri
     start, stop = (x, x + width + radius[1] + 2) if medial_is_right else (max(x - radius[1] - 2, 0), x + width)
     core[max(middle - half, 0) : middle + half, start:stop] = True
     return core
+
+
+def _beside(joint: npt.NDArray[np.bool_], width: int, *, outwards: int) -> npt.NDArray[np.bool_]:
+    """What lies just outside the joint on its outer side, at half height: there the ring goes over into the ilium."""
+    strip = np.zeros_like(joint)
+    x, y, columns, rows = cv2.boundingRect(joint.view(np.uint8))
+    if columns:
+        start, stop = (x + columns // 2, x + columns + width) if outwards > 0 else (max(x - width, 0), x + columns // 2)
+        strip[y + rows // 4 : y + rows - rows // 4, start:stop] = True
+    return strip & ~joint
 
 
 def _rectangle(radius: tuple[int, int]) -> npt.NDArray[np.uint8]:

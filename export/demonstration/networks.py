@@ -97,7 +97,7 @@ class Classifier(nn.Module):
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         """Feature maps before the pooling: channels of the left half, then the same of the right half."""
-        across, down = (torch.zeros_like(image) + place for place in (self.across, self.down))
+        across, down = (image * 0 + place for place in (self.across, self.down))
         maps = self.stages(self.stem(torch.cat((image, across, down), dim=1)))
         nothing = torch.zeros_like(self.attention)
         left = torch.cat((self.attention, nothing), dim=3)

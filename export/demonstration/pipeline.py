@@ -24,7 +24,7 @@ from export.demonstration.operating import probabilities, youden_threshold
 from export.demonstration.store import Task, examples_from_tasks
 from export.demonstration.train_classifier import Crops, crops_from_examples, train_classifier
 from export.demonstration.train_segmenter import Log, Schedule, train_segmenter
-from export.onnx_graph import onnx_from_module
+from export.onnx_graph import onnx_from_module, round_to_half, store_in_half
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +98,9 @@ def export(segmenter: nn.Module, classifier: nn.Module, validation: Sequence[Exa
     settings.out.mkdir(parents=True, exist_ok=True)
     shapes = {"segmenter": (1, 1, SEGMENTER_SIZE, SEGMENTER_SIZE), "classifier": (1, 1, *CLASSIFIER_SIZE)}
     files, differences = {}, {}
-    for name, module in (("segmenter", segmenter), ("classifier", classifier)):
-        files[name] = onnx_from_module(module.eval(), settings.out / f"{name}.onnx", shapes[name])
+    for name, trained in (("segmenter", segmenter), ("classifier", classifier)):
+        module = round_to_half(trained.eval())
+        files[name] = store_in_half(onnx_from_module(module, settings.out / f"{name}.onnx", shapes[name]))
         differences[name] = difference_from_torch(module, files[name], shapes[name])
         logger.info("%s: ONNX Runtime differs from PyTorch by %.2g at most", name, differences[name])
     crops = crops_from_examples(validation, 0, 0, settings.workers)

@@ -23,7 +23,10 @@ DILATION = 0.06
 """Of the sacrum's height. Published: 0.05; a little more keeps the ring of a narrow joint several pixels wide."""
 
 JOINT_WEIGHT = 4.0
-"""How much more a pixel of a joint counts: the ring there decides the box."""
+"""How much more a pixel at a joint counts: the ring there decides the box."""
+
+NEAR = 27
+"""Side of the square by which a joint grows for that weight, in pixels: the gap around its ring decides as much."""
 
 Log = Callable[[dict[str, float | int | str]], None]
 Item = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -59,7 +62,7 @@ class Views(Dataset[Item]):
         values, bits, frame = augmented(example.image, example.bits, example.frame, self.size, random)
         labels = labels_from_bits(bits, frame, DILATION)
         joint = (bits & (LEFT_JOINT | RIGHT_JOINT)) > 0
-        grown = cv2.dilate(joint.view(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        grown = cv2.dilate(joint.view(np.uint8), np.ones((NEAR, NEAR), np.uint8)) > 0
         weights: npt.NDArray[np.float32] = np.where(grown, np.float32(JOINT_WEIGHT), np.float32(1))
         eight_bit = np.rint(np.clip(values, 0, 1) * 255).astype(np.float32)
         image = torch.from_numpy(minus_one_to_one(eight_bit)[None])
