@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 pytest.importorskip("torch")
@@ -16,7 +18,7 @@ import torch
 
 from edge_sacro.errors import BundleContractBroken, UsageError
 from export import anatomy_aware
-from export.onnx_graph import onnx_from_module
+from export.onnx_graph import onnx_from_module, round_to_half, store_in_half
 from tests.golden import networks
 from tests.golden.arrays import displayed, golden, worst
 from tests.golden.weights import digest, generated_tensor
@@ -185,3 +187,22 @@ def test_export_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.ReLU())
     first, second = (onnx_from_module(net, tmp_path / f"{name}.onnx", (1, 1, 16, 16)) for name in "ab")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_weights_stored_in_half_give_the_same_answer_in_half_the_bytes(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 64, 7, padding=3), torch.nn.ReLU(), torch.nn.Conv2d(64, 8, 5))
+    values = np.random.default_rng(1).normal(size=(1, 1, 32, 32)).astype(np.float32)
+
+    def answer(path: Path) -> np.ndarray:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {"image": values})
+        return np.asarray(found)
+
+    plain = onnx_from_module(net, tmp_path / "plain.onnx", (1, 1, 32, 32))
+    rounded = onnx_from_module(round_to_half(net), tmp_path / "rounded.onnx", (1, 1, 32, 32))
+    stored = store_in_half(Path(shutil.copy(rounded, tmp_path / "stored.onnx")))
+    np.testing.assert_array_equal(answer(stored), answer(rounded))
+    assert stored.stat().st_size < 0.6 * rounded.stat().st_size
+    unrounded = store_in_half(Path(shutil.copy(plain, tmp_path / "unrounded.onnx")))
+    assert np.abs(answer(unrounded) - answer(plain)).max() > 0, "negative control: rounding is a change"
