@@ -193,7 +193,7 @@ def marked(values: Image, random: Random) -> Image:
 def collimated(values: Image, bits: Bits, random: Random) -> tuple[Image, Bits]:
     """A collimator's border, turned a little, black, white or glowing; a joint that it cuts is taught as absent."""
     size = values.shape[0]
-    near, far = random.uniform(-0.15, 0.2, 2) * size, random.uniform(-0.15, 0.2, 2) * size
+    near, far = random.uniform(-0.15, 0.25, 2) * size, random.uniform(-0.15, 0.25, 2) * size
     corners = np.array(
         [[near[0], near[1]], [size - far[0], near[1]], [size - far[0], size - far[1]], [near[0], size - far[1]]]
     )

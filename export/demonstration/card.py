@@ -47,7 +47,8 @@ brightness, contrast and line energy in the true joint boxes, fitted on the held
 
 {points}
 
-Pictures: `loss-curves.png`, `roc.png`, `iou.png`, and the cases met worst (`worst-*.png`; green true, white found).
+Pictures: `loss-curves.png`, `roc.png`, `iou.png`, and the cases met worst (`worst-phantom.png`: green is true, white
+found).
 """
 
 TAIL = """## Limits

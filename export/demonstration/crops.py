@@ -103,7 +103,7 @@ def _moved_box(
 def _jittered(box: tuple[float, float, float, float], shape: tuple[int, int], random: Random) -> Box:
     """A box as a segmenter might have found it, inside the image."""
     width, height = box[2] - box[0], box[3] - box[1]
-    error = random.normal(0, 1, 4) * [0.02 * width, 0.06 * height, 0.02 * width, 0.06 * height]
+    error = random.normal(0, 1, 4) * [0.03 * width, 0.08 * height, 0.03 * width, 0.08 * height]
     x0, y0, x1, y1 = (round(float(value)) for value in np.array(box) + error)
     x0, y0 = min(max(x0, 0), shape[1] - SMALLEST), min(max(y0, 0), shape[0] - SMALLEST)
     return Box(x0, y0, min(max(x1, x0 + SMALLEST), shape[1]), min(max(y1, y0 + SMALLEST), shape[0]))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_sacro.bundle import Bundle
 from export.demonstration.card import model_card
 from export.demonstration.evaluate import Case, Evaluator, held_out_sources
 from export.demonstration.metrics import metrics_from_cases
@@ -28,7 +29,6 @@ def evaluate(bundle: str | Path, docs: Path, phantoms: int, simulator: Sequence[
     Returns:
         figures by generator, as in ``metrics.json``.
     """
-    docs.mkdir(parents=True, exist_ok=True)
     evaluator = Evaluator(bundle)
     groups: dict[str, list[Case]] = {}
     try:
@@ -36,21 +36,26 @@ def evaluate(bundle: str | Path, docs: Path, phantoms: int, simulator: Sequence[
             groups.setdefault(generator, []).append(evaluator.case(source))
     finally:
         evaluator.close()
-    manifest = evaluator.bundle.manifest
-    points = [point.operating_point() for point in manifest.operating_points]
+    return written_report(evaluator.bundle, groups, docs)
+
+
+def written_report(bundle: Bundle, groups: Mapping[str, Sequence[Case]], docs: Path) -> dict[str, Any]:
+    """Write ``metrics.json``, ``model-card.md`` and the pictures; arguments and result as :func:`evaluate` has them."""
+    docs.mkdir(parents=True, exist_ok=True)
+    points = [point.operating_point() for point in bundle.manifest.operating_points]
     metrics = {name: metrics_from_cases(cases, points) for name, cases in groups.items()}
-    document = {"statement": manifest.statement, "bundle": evaluator.bundle.fingerprint, **metrics}
+    document = {"statement": bundle.manifest.statement, "bundle": bundle.fingerprint, **metrics}
     (docs / "metrics.json").write_text(json.dumps(document, indent=2) + "\n")
-    (docs / "model-card.md").write_text(model_card(manifest, metrics))
+    (docs / "model-card.md").write_text(model_card(bundle.manifest, metrics))
     log = docs / "training-log.csv"
     if log.exists():
         loss_curves(log, docs / "loss-curves.png")
     roc_curves(groups, docs / "roc.png")
     iou_histogram(groups, docs / "iou.png")
-    for name, cases in groups.items():
-        if name == "phantom":
-            # Images of the second simulator may not be kept in the repository.
-            worst_cases(cases, docs / f"worst-{name}.png")
+    if "phantom" in groups:
+        # Images of the second simulator may not be kept in the repository.
+        worst_cases(groups["phantom"], docs / "worst-phantom.png")
+    for cases in groups.values():
         for case in sorted((each for each in cases if each.ious), key=lambda each: min(each.ious))[:5]:
             logger.info("worst: %s IoU %.3f %s", case.source, min(case.ious), case.reasons)
     return metrics

@@ -51,12 +51,14 @@ class View:
 def random_view(random: np.random.Generator, bits: Bits) -> View:
     """Draw a field of view: mostly the whole pelvis, sometimes one side or a part, sometimes much around it."""
     kind = random.random()
-    stretch = np.exp(random.normal(0, 0.09))
+    # Radiographs are upright or oblong and all become square: an aspect is a stretch.
+    stretch = np.exp(random.normal(0, 0.14))
     if kind < 0.62:
         zoom = random.uniform(0.78, 1.18)
         centre = random.normal(0.5, 0.05, 2)
     elif kind < 0.88:
-        zoom = random.uniform(0.45, 0.8)
+        zoom = random.uniform(0.45, 0.9)
+        stretch = np.exp(random.normal(-0.1, 0.22))
         centre = _point_near_bone(random, bits)
     else:
         zoom = random.uniform(1.15, 1.7)
