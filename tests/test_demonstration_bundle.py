@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pydicom
 import pytest
 
 from edge_sacro.bundle import load_bundle
@@ -59,6 +61,35 @@ def test_joints_are_found_and_named_for_the_patients_sides(study: dict[str, Any]
                 found = getattr(result.joints, side).box_px
                 assert Box(*found).iou(Box(*image["joints"][side]["box_px"])) > 0.6
                 assert Box(*found).iou(Box(*image["joints"][other]["box_px"])) == 0, "negative control: the other side"
+
+
+@pytest.mark.parametrize("letter", ["L", "R"])
+def test_a_burned_in_marker_lies_on_the_side_whose_joint_bears_its_name(tmp_path: Path, letter: str) -> None:
+    """The marker is drawn by the phantom; the joint is named by the header. Stored mirrored, both move together."""
+    write_study(tmp_path / "a", 1, SEED + 9, PhantomOptions(marker=letter))  # type: ignore[arg-type]
+    (file,) = (tmp_path / "a").glob("*.dcm")
+    (image,) = json.loads((tmp_path / "a" / "truth.json").read_text())["images"]
+    assert image["parameters"]["marker"]["letter"] == letter
+    marker_at = image["parameters"]["marker"]["at"][0] * image["columns"]
+    dataset = pydicom.dcmread(file)
+    dataset.PixelData = np.ascontiguousarray(dataset.pixel_array[:, ::-1]).tobytes()
+    dataset.PatientOrientation = ["R", "F"]
+    dataset.save_as(tmp_path / "mirrored.dcm")
+    dataset.PatientOrientation = ["L", "F"]
+    dataset.save_as(tmp_path / "wrong.dcm")
+
+    def side(path: Path) -> str:
+        joints = runtime.infer(path).joints
+        box = (joints.left if letter == "L" else joints.right).box_px
+        assert box is not None
+        return "image right" if (box[0] + box[2]) / 2 > image["columns"] / 2 else "image left"
+
+    with Runtime() as runtime:
+        usual = "image right" if marker_at > image["columns"] / 2 else "image left"
+        other = "image left" if usual == "image right" else "image right"
+        assert side(file) == usual
+        assert side(tmp_path / "mirrored.dcm") == other, "the marker is stored on the other side of the image now"
+        assert side(tmp_path / "wrong.dcm") == usual, "negative control: a header that lies about the mirroring"
 
 
 def test_disease_raises_the_probability(study: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from edge_sacro.manifest import Manifest
+from edge_sacro.report import Result
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 SIZE, WINDOW = 128, 128
@@ -99,6 +100,23 @@ def write_bundle(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+def write_standard_bundle(folder: Path) -> Path:
+    """Write a bundle of the standard model: the tiny classifier on the whole radiograph."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = classifier()
+    (folder / "classifier.onnx").write_bytes(content)
+    fields = manifest_fields()
+    changes = {
+        "system": "dorfner2024-standard",
+        "segmentation": None,
+        "networks": {"classifier": fields["networks"]["classifier"]},
+        "operating_points": [{"name": "accuracy", "threshold": 0.69, "source": "Dorfner 2024"}],
+        "files": {"classifier.onnx": hashlib.sha256(content).hexdigest()},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest_fields(**changes)))
+    return folder
+
+
 def manifest_fields(**changes: Any) -> dict[str, Any]:
     """Fields of the tiny bundle's manifest."""
 
@@ -137,6 +155,11 @@ def manifest_fields(**changes: Any) -> dict[str, Any]:
     fields.update(changes)
     Manifest.model_validate_json(json.dumps(fields))
     return fields
+
+
+def without_timings(result: Result) -> dict[str, Any]:
+    """A result as JSON has it, but for the one part that differs from run to run."""
+    return result.model_dump(mode="json", exclude={"timings_ms"})
 
 
 def segmenter() -> bytes:
