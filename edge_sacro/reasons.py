@@ -12,6 +12,7 @@ JOINT_REASONS: dict[str, str] = {
     "contact_too_small": "sacrum and ilium of this side meet over too short a length",
     "at_image_border": "the joint lies at the border of the image and may go on beyond it",
     "at_field_border": "the joint lies at the border of the exposed field and may go on beyond it",
+    "pair_implausible": "what was found on both sides cannot be the two joints of one pelvis",
     "not_located_by_system": "this system classifies the whole radiograph and locates no joint",
 }
 

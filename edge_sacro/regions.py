@@ -27,6 +27,8 @@ class RegionRules:
         field_border: the same for a border of the exposed field, which is seldom sharp.
         area: least and largest area of the sacrum, and of each ilium, as a part of the image.
         height: least height of a region, as a part of the sacrum's: less is a touch and not a joint.
+        pair: least part of the smaller joint's rows that the other one shares, and the largest ratio of their heights;
+            what was found on both sides and is farther from a pair is none, and no pelvis.
     """
 
     dilation: float = 0.05
@@ -34,6 +36,7 @@ class RegionRules:
     field_border: float = 0.02
     area: tuple[float, float] = (0.002, 0.4)
     height: float = 0.1
+    pair: tuple[float, float] = (0.3, 3.0)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class JointRegion:
 
     Reasons: ``sacrum_not_found``, ``sacrum_size_implausible``, ``ilium_not_found``, ``ilium_size_implausible``,
     ``sides_ambiguous`` (both ilia on one side of the sacrum), ``no_contact``, ``contact_too_small``,
-    ``at_image_border``, ``at_field_border``.
+    ``at_image_border``, ``at_field_border``, ``pair_implausible``.
     """
 
     box: Box | None
@@ -95,14 +98,15 @@ def joint_regions(
     sacrum = bones[SACRUM]
     reason = _bone_reason("sacrum", sacrum, rules, numerics)
     if sacrum.box is None or reason is not None:
-        return JointRegions(JointRegion(None, reason), JointRegion(None, reason))
+        return _neither(reason)
     # Rows, and their extent without the last one, rounded half to even: as published.
     radius = int(np.round(rules.dilation * (sacrum.box.height - 1)))
     zone = dilated_by_square(sacrum.mask, sacrum.box, radius)
     found = [_region(bones[pelvis], zone, sacrum.box, limits, numerics) for pelvis in (LEFT_PELVIS, RIGHT_PELVIS)]
     if numerics == "published":
         return JointRegions(found[0], found[1])
-    return _by_image_side(sacrum.box, [(bones[LEFT_PELVIS], found[0]), (bones[RIGHT_PELVIS], found[1])])
+    sides = _by_image_side(sacrum.box, [(bones[LEFT_PELVIS], found[0]), (bones[RIGHT_PELVIS], found[1])])
+    return sides if _is_pair(sides, rules) else _neither("pair_implausible")
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +155,24 @@ def _by_image_side(sacrum: Box, found: list[tuple[_Bone, JointRegion]]) -> Joint
             continue
         on_left = ilium.box.x0 + ilium.box.x1 < sacrum.x0 + sacrum.x1
         if on_left in sides:
-            ambiguous = JointRegion(None, "sides_ambiguous")
-            return JointRegions(ambiguous, ambiguous)
+            return _neither("sides_ambiguous")
         sides[on_left] = region
     missing = JointRegion(None, "ilium_not_found")
     return JointRegions(sides.get(True, missing), sides.get(False, missing))
+
+
+def _neither(reason: str | None) -> JointRegions:
+    return JointRegions(JointRegion(None, reason), JointRegion(None, reason))
+
+
+def _is_pair(sides: JointRegions, rules: RegionRules) -> bool:
+    """Whether what was found on both sides can be the joints of one pelvis: apart, level, of like height."""
+    left, right = sides.image_left.box, sides.image_right.box
+    if left is None or right is None:
+        return True
+    shorter, taller = sorted((left.height, right.height))
+    shared = min(left.y1, right.y1) - max(left.y0, right.y0)
+    return left.x1 <= right.x0 and shared >= rules.pair[0] * shorter and taller <= rules.pair[1] * shorter
 
 
 def _region(ilium: _Bone, zone: Zone, sacrum: Box, limits: _Limits, numerics: Numerics) -> JointRegion:

@@ -221,7 +221,7 @@ def test_a_bone_of_implausible_size_is_named(area: tuple[float, float], reason: 
 
 @pytest.mark.parametrize(("rows", "reason"), [(19, "contact_too_small"), (20, None)])
 def test_a_touch_of_less_than_a_tenth_of_the_sacrum_is_no_joint(rows: int, reason: str | None) -> None:
-    found = joint_regions(blocks(100, 200, ilium_rows=rows), RegionRules(area=(0, 1)))
+    found = joint_regions(blocks(100, 200, ilium_rows=rows), RegionRules(area=(0, 1), pair=(0, 100)))
     assert (found.image_left.reason, found.image_right.reason) == (reason, None)
 
 
