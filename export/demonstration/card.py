@@ -33,9 +33,9 @@ The shipped weights were trained in several cycles of that command's stages, one
 steps counted through), of which the later ones had wider views; one run of the command trains in one cycle.
 
 The joint rule of the published method is fixed, and truth masks overlap as projections do. So each joint is painted as
-a core of sacrum inside a ring of ilium (`export/demonstration/labels.py`): the rule then gives the joint's true box to
-an IoU of about 0.95. A joint that the image or a collimator cuts is taught as absent, so that it is reported as not
-assessable and not as a box of some part.
+a core of sacrum inside a ring of ilium (`export/demonstration/labels.py`): the rule then gives the joint's box.
+A joint that the image or a collimator cuts is taught as absent, so that it is reported as not assessable and not as a
+box of some part.
 
 ## Figures on unseen seeds
 

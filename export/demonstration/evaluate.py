@@ -23,6 +23,7 @@ from edge_sacro.types import Box
 from export.demonstration.baseline import trivial_features
 from export.demonstration.data import Gray, Source, phantom_source, simulator_files, simulator_source, visible_box
 from export.demonstration.labels import LEFT_JOINT, RIGHT_JOINT, Frame, joint_ellipse, labels_from_bits
+from export.demonstration.train_segmenter import PAINTED_DILATION
 
 FIRST_HELD_OUT_SEED = 900_000
 """Phantoms from this seed on are never trained on."""
@@ -132,7 +133,7 @@ class Evaluator:
         scale = np.array([size / labels.shape[1], size / labels.shape[0]] * 2)
         for box, bit in zip(source.boxes, (LEFT_JOINT, RIGHT_JOINT), strict=True):
             bits[joint_ellipse(bits.shape, tuple(np.array(box) * scale))] |= bit
-        taught = labels_from_bits(bits, Frame(*labels.shape), settings.dilation_fraction)
+        taught = labels_from_bits(bits, Frame(*labels.shape), PAINTED_DILATION)
         small = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST)
         values = [dice(small == label, taught == label) for label in (1, 2, 3)]
         return values[0], values[1], values[2]
