@@ -10,8 +10,10 @@ from export.demonstration.networks import CLASSIFIER_SIZE, SEGMENTER_SIZE
 
 HEAD = """# Model card: the demonstration networks
 
-**{statement}** They show and test that the runtime works, from DICOM to report. No figure here says anything
-about patients, and none of the networks' answers may be used for one.
+**{statement}**
+
+They show and test that the runtime works, from DICOM to report. No figure here says anything about patients, and none
+of the networks' answers may be used for one.
 
 | | |
 |---|---|
