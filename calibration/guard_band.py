@@ -1,8 +1,10 @@
 """The guard band: how far a probability moves when a radiograph changes by less than its own noise.
 
 A decision that would flip if the detector had rounded one level otherwise is no decision. So each image is assessed as
-it is and again with every stored value moved at random by -1, 0 or +1 level, and the band's half-width is the quantile
-``QUANTILE`` of the differences, rounded up to ``STEP``. The images should be none that the networks were trained on.
+it is and again with every stored value moved at random by -1, 0 or +1 level. The band's half-width is the quantile
+``QUANTILE`` of the differences, or more where a decision flips: then as much as puts one of the two answers inside, so
+that no flip is one from positive to negative. It is rounded up to ``STEP``. The images should be none that the networks
+were trained on.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from edge_sacro.bundle import Bundle
 from edge_sacro.manifest import MANIFEST_NAME, GuardBand
 from edge_sacro.runtime import Runtime
 
-QUANTILE = 0.99
+QUANTILE = 0.95
 STEP = 0.005
 
 
@@ -35,7 +37,6 @@ class GuardBandMeasurement:
         median: median difference.
         largest: largest difference.
         flips: decisions that changed, by the bundle's default operating point, with no band.
-        flips_outside: those of them in which neither probability lay inside the band.
     """
 
     half_width: float
@@ -43,7 +44,6 @@ class GuardBandMeasurement:
     median: float
     largest: float
     flips: int
-    flips_outside: int
 
 
 def measure_guard_band(bundle: Bundle, files: Iterable[Path], seed: int = 0) -> GuardBandMeasurement:
@@ -67,29 +67,33 @@ def measure_guard_band(bundle: Bundle, files: Iterable[Path], seed: int = 0) -> 
         threshold = runtime.operating_point.threshold
     if len(pairs) < 20:
         raise ValueError(f"{len(pairs)} images gave a probability both times, and 20 are needed")
-    return _measurement(np.array(pairs), threshold)
+    return measurement_from_pairs(np.array(pairs), threshold)
 
 
-def _measurement(pairs: np.ndarray[tuple[int, int], np.dtype[np.float64]], threshold: float) -> GuardBandMeasurement:
+def measurement_from_pairs(
+    pairs: np.ndarray[tuple[int, int], np.dtype[np.float64]], threshold: float
+) -> GuardBandMeasurement:
+    """The band that pairs of probabilities of the same images, n x 2, ask for around a threshold."""
     differences = np.abs(pairs[:, 0] - pairs[:, 1])
-    half_width = math.ceil(float(np.quantile(differences, QUANTILE)) / STEP) * STEP
     flips = (pairs > threshold)[:, 0] != (pairs > threshold)[:, 1]
-    outside = (np.abs(pairs - threshold) > half_width).all(axis=1)
+    nearer = np.abs(pairs - threshold).min(axis=1)
+    needed = max(float(np.quantile(differences, QUANTILE)), float(nearer[flips].max(initial=0.0)))
+    half_width = math.ceil(round(needed / STEP, 6)) * STEP
     return GuardBandMeasurement(
         half_width=round(half_width, 4),
         images=len(pairs),
         median=round(float(np.median(differences)), 5),
         largest=round(float(differences.max()), 5),
         flips=int(flips.sum()),
-        flips_outside=int((flips & outside).sum()),
     )
 
 
 def write_guard_band(bundle: Bundle, measurement: GuardBandMeasurement, images: str) -> Path:
     """Put the band into the manifest of a bundle's folder."""
     source = (
-        f"{QUANTILE:.0%} quantile of |dp| when stored values move by up to one level, "
-        f"{measurement.images} {images}: median {measurement.median}, largest {measurement.largest}"
+        f"{QUANTILE:.0%} quantile of |dp| when stored values move by up to one level, or what keeps flips inside; "
+        f"{measurement.images} {images}: median {measurement.median}, largest {measurement.largest}, "
+        f"flips without it {measurement.flips}"
     )
     band = GuardBand(half_width=measurement.half_width, source=source)
     manifest = bundle.manifest.model_copy(update={"guard_band": band})

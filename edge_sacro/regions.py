@@ -33,7 +33,7 @@ class RegionRules:
 
     dilation: float = 0.05
     border: float = 0.005
-    field_border: float = 0.02
+    field_border: float = 0.01
     area: tuple[float, float] = (0.002, 0.4)
     height: float = 0.1
     pair: tuple[float, float] = (0.3, 3.0)

@@ -44,5 +44,5 @@ def test_a_joint_at_the_edge_of_the_field_is_not_assessable() -> None:
     assert joint_regions(labels, rules).box is not None
     wide = joint_regions(labels, rules, field=Box(30, 0, 400, 400))
     assert (wide.image_left.reason, wide.image_right.reason) == (None, None)
-    narrow = joint_regions(labels, rules, field=Box(146, 0, 400, 400))
+    narrow = joint_regions(labels, rules, field=Box(148, 0, 400, 400))
     assert (narrow.image_left.reason, narrow.image_right.reason) == ("at_field_border", None)
