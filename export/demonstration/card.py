@@ -32,7 +32,12 @@ exchanged, given other contrast, noise and processing, and covered in part by ma
 unseen anatomy and a real machine differ from both generators in more than these can show.
 
 The shipped weights were trained in several cycles of that command's stages, one after another (`training-log.csv`,
-steps counted through), of which the later ones had wider views; one run of the command trains in one cycle.
+steps counted through). Between cycles the views, the painting of labels and the jitter of crops were changed for the
+better; the command as it stands holds the last of them and trains in one cycle. At its full length it has not been run:
+its own networks will differ from the shipped ones, and their figures have to be measured.
+
+Held-out images of both generators were looked at between cycles, to see failures, and the classifier's AUC on them was
+watched. So the figures below are a little too good. Cut-offs and the joints' painting were chosen on other images.
 
 The joint rule of the published method is fixed, and truth masks overlap as projections do. So each joint is painted as
 a core of sacrum inside a ring of ilium (`export/demonstration/labels.py`): the rule then gives the joint's box.
