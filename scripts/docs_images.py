@@ -35,7 +35,7 @@ def main() -> None:
         if radiograph is None:
             raise SystemExit(f"the phantom was refused: {result.reason}")
         picture = overlay_from_result(result, radiograph, runtime.report([result]))
-        scale = 1000 / picture.shape[1]
+        scale = 800 / picture.shape[1]
         smaller = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         write_png(np.asarray(smaller, np.uint8), str(IMAGES / "overlay.png"))
 
