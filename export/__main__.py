@@ -53,8 +53,8 @@ def demonstration(  # noqa: PLR0913, PLR0917 - one argument an option
 
     Demonstration: trained on simulated radiographs, not for clinical use.
     """
+    from export.demonstration.loop import Schedule
     from export.demonstration.pipeline import Settings, run
-    from export.demonstration.train_segmenter import Schedule
 
     if phantoms == 0 and not simulator:
         raise click.UsageError("there is nothing to train on: give --phantoms or --simulator")

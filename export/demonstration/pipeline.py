@@ -18,12 +18,13 @@ from edge_sacro.engine import open_engine
 from edge_sacro.engine.base import NetworkSpec, TensorSpec
 from edge_sacro.locate import CLASSES as SEGMENTER_CLASSES
 from export.demonstration.data import Example, simulator_files
+from export.demonstration.loop import Log, Schedule
 from export.demonstration.manifest import manifest_fields, sealed_bundle
 from export.demonstration.networks import CLASSIFIER_SIZE, SEGMENTER_SIZE, Classifier, Segmenter
 from export.demonstration.operating import probabilities, youden_threshold
 from export.demonstration.store import Task, examples_from_tasks
 from export.demonstration.train_classifier import Crops, crops_from_examples, train_classifier
-from export.demonstration.train_segmenter import Log, Schedule, train_segmenter
+from export.demonstration.train_segmenter import train_segmenter
 from export.onnx_graph import onnx_from_module, round_to_half, store_in_half
 
 logger = logging.getLogger(__name__)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -16,8 +15,8 @@ from torch import nn
 from edge_sacro.classify import ClassifierGeometry
 from export.demonstration.crops import Piece, network_input, piece_from_example, varied
 from export.demonstration.data import Example
+from export.demonstration.loop import Log, Regularisation, Schedule, trained
 from export.demonstration.networks import CLASSIFIER_SIZE, Classifier
-from export.demonstration.train_segmenter import Log, Schedule
 
 SMOOTHING = 0.03
 """Label smoothing, so that a probability near 0 or 1 is rare."""
@@ -90,32 +89,19 @@ def train_classifier(net: Classifier, crops: Crops, schedule: Schedule, log: Log
     """Train in place on the CPU and return the averaged weights' network."""
     torch.manual_seed(schedule.seed)
     random = np.random.default_rng(schedule.seed)
-    optimizer = torch.optim.AdamW(net.parameters(), schedule.rate, weight_decay=2e-2)
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.rate, schedule.steps, pct_start=0.2)
-    averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)  # type: ignore[no-untyped-call]
-    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=averaging, use_buffers=True)
-    net.train()
-    start, recent = time.monotonic(), []
-    for step in range(1, schedule.steps + 1):
-        chosen = random.integers(len(crops.inputs), size=schedule.batch)
-        values, truth = _disturbed(crops.inputs[chosen], crops.grades[chosen], random)
-        images = torch.from_numpy(values)
-        positive = torch.from_numpy(crops.positive[chosen])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits, grades = net.with_grades(images)
-        loss = classification_loss(logits.float(), positive, grades.float(), torch.from_numpy(truth))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        rates.step()
-        average.update_parameters(net)
-        recent.append(float(loss.detach()))
-        if step % schedule.log_every == 0 or step == schedule.steps:
-            mean, recent = float(np.mean(recent)), []
-            log({"network": "classifier", "step": step, "loss": mean, "seconds": time.monotonic() - start})
-    trained: nn.Module = average.module
-    return trained.eval()
+
+    def losses() -> Iterator[torch.Tensor]:
+        for _ in range(schedule.steps):
+            chosen = random.integers(len(crops.inputs), size=schedule.batch)
+            values, truth = _disturbed(crops.inputs[chosen], crops.grades[chosen], random)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits, grades = net.with_grades(torch.from_numpy(values))
+            positive = torch.from_numpy(crops.positive[chosen])
+            yield classification_loss(logits.float(), positive, grades.float(), torch.from_numpy(truth))
+
+    return trained(
+        net, losses(), schedule, Regularisation(2e-2, 0.2), lambda **row: log({"network": "classifier", **row})
+    )
 
 
 def classification_loss(

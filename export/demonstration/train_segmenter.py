@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -17,6 +15,7 @@ from edge_sacro.preprocess.intensity import minus_one_to_one
 from export.demonstration.augment import augmented
 from export.demonstration.data import Example
 from export.demonstration.labels import LEFT_JOINT, RIGHT_JOINT, labels_from_bits
+from export.demonstration.loop import Log, Regularisation, Schedule, trained
 from export.demonstration.networks import SEGMENTER_SIZE
 
 PAINTED_DILATION = 0.06
@@ -31,20 +30,7 @@ JOINT_WEIGHT = 4.0
 NEAR = 27
 """Side of the square by which a joint grows for that weight, in pixels: the gap around its ring decides as much."""
 
-Log = Callable[[dict[str, float | int | str]], None]
 Item = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast: ``steps`` of ``batch`` images, learning rate rising to ``rate`` and falling to 0."""
-
-    steps: int
-    batch: int = 8
-    rate: float = 2.5e-3
-    workers: int = 1
-    seed: int = 0
-    log_every: int = 20
 
 
 class Views(Dataset[Item]):
@@ -84,28 +70,16 @@ def train_segmenter(net: nn.Module, examples: Sequence[Example], schedule: Sched
     torch.manual_seed(schedule.seed)
     views = Views(examples, schedule.steps * schedule.batch, schedule.seed, SEGMENTER_SIZE)
     loader = DataLoader(views, schedule.batch, num_workers=schedule.workers)
-    optimizer = torch.optim.AdamW(net.parameters(), schedule.rate, weight_decay=1e-4)
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.rate, schedule.steps, pct_start=0.15)
-    averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)  # type: ignore[no-untyped-call]
-    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=averaging)
-    net.train()
-    start, recent = time.monotonic(), []
-    for step, (images, labels, weights) in enumerate(loader, 1):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = net(images)
-        loss = segmentation_loss(logits.float(), labels, weights)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        rates.step()
-        average.update_parameters(net)
-        recent.append(float(loss.detach()))
-        if step % schedule.log_every == 0 or step == schedule.steps:
-            mean, recent = float(np.mean(recent)), []
-            log({"network": "segmenter", "step": step, "loss": mean, "seconds": time.monotonic() - start})
-    trained: nn.Module = average.module
-    return trained.eval()
+
+    def losses() -> Iterator[torch.Tensor]:
+        for images, labels, weights in loader:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = net(images)
+            yield segmentation_loss(logits.float(), labels, weights)
+
+    return trained(
+        net, losses(), schedule, Regularisation(1e-4, 0.15), lambda **row: log({"network": "segmenter", **row})
+    )
 
 
 def segmentation_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
