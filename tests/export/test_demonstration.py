@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("monai")
+
 from click.testing import CliRunner
 
 from edge_sacro.bundle import load_bundle

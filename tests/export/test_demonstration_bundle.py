@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("monai")
+
 import torch
 
 import edge_sacro
