@@ -34,8 +34,9 @@ unseen anatomy and a real machine differ from both generators in more than these
 The shipped weights were trained in several cycles of that command's stages, one after another (`training-log.csv`,
 steps counted through). Between cycles the views, the painting of labels and the jitter of crops were changed for the
 better, and the segmenter's weights are the weighted mean (0.3 and 0.7) of those after its last two cycles, which found
-a real joint's box better and cost nothing on simulated ones. The command as it stands holds the last of them and trains in one cycle. At its full length it has not been run:
-its own networks will differ from the shipped ones, and their figures have to be measured.
+a real joint's box better and cost nothing on simulated ones. The command as it stands holds the last views and
+painting and trains in one cycle. At its full length it has not been run: its own networks will differ from the shipped
+ones, and their figures have to be measured.
 
 Held-out images of both generators were looked at between cycles, to see failures, and the classifier's AUC on them was
 watched. So the figures below are a little too good. Cut-offs and the joints' painting were chosen on other images.
