@@ -46,11 +46,17 @@ def _exits_with_code(command: Callable[..., int | None]) -> Callable[..., None]:
 @main.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--bundle", default="demonstration", show_default=True, help="Model bundle: a folder or a zip file.")
-@click.option("--backend", default="onnxruntime", show_default=True, help="Inference backend; never replaced.")
+@click.option("--backend", default="onnxruntime", show_default=True, help="onnxruntime or null; never replaced.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all processors]")
 @click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="Time that one image may take.")
 @click.option("--operating-point", metavar="NAME", help="One of the bundle's cut-offs.  [default: the bundle's]")
-@click.option("--override", "overrides", multiple=True, metavar="CODE", help="A refusal that shall not apply.")
+@click.option(
+    "--override",
+    "overrides",
+    multiple=True,
+    metavar="CODE",
+    help="Refusal not to apply: wrong_body_part, wrong_view, lossy_limit.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of the table.")
 @click.option("--overlay", metavar="PNG|FOLDER", help="Draw joints, crop and decision over the radiograph.")
 @_exits_with_code
