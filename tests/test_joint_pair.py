@@ -33,6 +33,18 @@ def test_joints_at_other_heights_or_of_other_size_are_none(rows: tuple[int, int]
     assert joint_regions(_pelvis(rows), RegionRules(pair=(0.0, 100.0))).box is not None, "negative control: no rule"
 
 
+@pytest.mark.parametrize(("rows", "pair"), [((100, 220), True), ((100, 290), False)])
+def test_joints_too_close_for_their_height_are_none(rows: tuple[int, int], pair: bool) -> None:
+    """Middles about 80 pixels apart: two bones of a leg, or a pelvis."""
+    labels = np.zeros((400, 400), np.uint8)
+    labels[100:300, 170:230] = 1
+    labels[rows[0] : rows[1], 120:170] = 2
+    labels[rows[0] : rows[1], 230:280] = 3
+    found = joint_regions(labels)
+    assert found.image_left.reason == (None if pair else "pair_implausible")
+    assert joint_regions(labels, RegionRules(apart=0.0)).box is not None, "negative control: no rule"
+
+
 @pytest.mark.parametrize("name", ["RG1_UNCR.dcm", "RG3_UNCR.dcm"])
 def test_a_real_radiograph_of_another_body_part_is_not_assessable_even_where_the_header_is_overridden(
     name: str,
