@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_sacro.errors import BundleError, BundleFileCorrupt, BundleNotFound
-from edge_sacro.manifest import MANIFEST_NAME, Manifest, manifest_from_json
+from edge_sacro.errors import BundleError, BundleFileCorrupt, BundleNotFound, UsageError
+from edge_sacro.manifest import MANIFEST_NAME, Manifest, NetworkName, Precision, manifest_from_json
 
 DEMONSTRATION = "demonstration"
 """Name of the bundle inside the wheel."""
@@ -26,14 +26,26 @@ class Bundle:
     Attributes:
         manifest: checked against its schema.
         fingerprint: one SHA-256 for manifest and files together.
-        models: ONNX bytes by network name, ``"segmenter"`` and ``"classifier"``.
+        files: every file's bytes by its name, the manifest apart.
         path: where it was read from.
     """
 
     manifest: Manifest
     fingerprint: str
-    models: Mapping[str, bytes]
+    files: Mapping[str, bytes]
     path: str
+
+    def model(self, network: NetworkName, precision: Precision, backend: str) -> bytes:
+        """The ONNX file of a network for a backend.
+
+        Raises:
+            UsageError: the bundle has no such precision.
+        """
+        try:
+            return self.files[self.manifest.networks[network].file(precision, backend)]
+        except KeyError as error:
+            known = ", ".join(sorted(self.manifest.precisions))
+            raise UsageError(f"the bundle has no precision {error}; it has {known}", source="precision") from error
 
 
 def load_bundle(path: str | Path = DEMONSTRATION) -> Bundle:
@@ -58,8 +70,7 @@ def load_bundle(path: str | Path = DEMONSTRATION) -> Bundle:
         raise BundleNotFound(f"it holds no {MANIFEST_NAME}", source=str(path))
     manifest = manifest_from_json(files.pop(MANIFEST_NAME), f"{path}: {MANIFEST_NAME}")
     _check_files(manifest, files, str(path))
-    models: dict[str, bytes] = {name: files[network.file] for name, network in manifest.networks.items()}
-    return Bundle(manifest, manifest.fingerprint(), models, str(path))
+    return Bundle(manifest, manifest.fingerprint(), files, str(path))
 
 
 def _check_files(manifest: Manifest, files: Mapping[str, bytes], path: str) -> None:

@@ -1,19 +1,18 @@
-"""The command line, and the only place that turns errors into exit codes."""
+"""The command line. It and ``edge_sacro.commands`` are the only places that turn errors into exit codes."""
 
 from __future__ import annotations
 
-import functools
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_sacro import __version__
-from edge_sacro.errors import EdgeSacroError, InputNotFound
+from edge_sacro.commands import exits_with_code
+from edge_sacro.errors import InputNotFound
 
 if TYPE_CHECKING:
+    from edge_sacro.manifest import Precision
     from edge_sacro.report import Report, Result
     from edge_sacro.runtime import Runtime
     from edge_sacro.types import Radiograph
@@ -28,25 +27,18 @@ def main() -> None:
     """Find radiographic sacroiliitis on pelvic radiographs, where the X-ray is taken."""
 
 
-def _exits_with_code(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Run a command's body; print an error of ours as one message and leave with its exit code."""
+GROUPS: tuple[click.Command, ...] = ()
+"""Commands that have a file of their own in ``edge_sacro.commands``."""
 
-    @functools.wraps(command)
-    def run(**arguments: Any) -> None:
-        try:
-            code = command(**arguments)
-        except EdgeSacroError as error:
-            click.echo(f"edge-sacro: {error}", err=True)
-            sys.exit(error.exit_code)
-        sys.exit(code or 0)
-
-    return run
+for group in GROUPS:
+    main.add_command(group)
 
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--bundle", default="demonstration", show_default=True, help="Model bundle: a folder or a zip file.")
 @click.option("--backend", default="onnxruntime", show_default=True, help="onnxruntime or null; never replaced.")
+@click.option("--precision", help="fp32, fp16 or int8, where the bundle has it.  [default: the bundle's]")
 @click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all processors]")
 @click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="Time that one image may take.")
 @click.option("--operating-point", metavar="NAME", help="One of the bundle's cut-offs.  [default: the bundle's]")
@@ -59,11 +51,12 @@ def _exits_with_code(command: Callable[..., int | None]) -> Callable[..., None]:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of the table.")
 @click.option("--overlay", metavar="PNG|FOLDER", help="Draw joints, crop and decision over the radiograph.")
-@_exits_with_code
+@exits_with_code
 def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     paths: tuple[str, ...],
     bundle: str,
     backend: str,
+    precision: Precision | None,
     threads: int | None,
     deadline_s: float | None,
     operating_point: str | None,
@@ -90,6 +83,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     with Runtime(
         bundle,
         backend=backend,
+        precision=precision,
         threads=threads,
         deadline_s=deadline_s,
         operating_point=operating_point,
@@ -113,7 +107,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed, the same bytes.")
 @click.option("--left-grade", type=click.IntRange(0, 4), help="Modified New York grade.  [default: drawn]")
 @click.option("--right-grade", type=click.IntRange(0, 4), help="Modified New York grade.  [default: drawn]")
-@_exits_with_code
+@exits_with_code
 def phantom(out: str, count: int, seed: int, left_grade: int | None, right_grade: int | None) -> None:
     """Write simulated pelvic radiographs with known truth, for installation checks, demonstration and tests."""
     from edge_sacro import console
@@ -126,7 +120,7 @@ def phantom(out: str, count: int, seed: int, left_grade: int | None, right_grade
 
 
 @main.command()
-@_exits_with_code
+@exits_with_code
 def schema() -> None:
     """Print the JSON Schema of the report that `infer --json` prints."""
     import json

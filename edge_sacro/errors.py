@@ -26,13 +26,23 @@
     │   ├── BundleNotFound              31
     │   ├── BundleManifestInvalid       32
     │   ├── BundleFileCorrupt           33
-    │   └── BundleContractBroken        34
+    │   ├── BundleContractBroken        34
+    │   ├── BundleNotTrusted            35   its signature is absent, another's or wrong
+    │   └── BundleRolledBack            36   a site has seen a later one
     ├── BackendError                    40
     │   ├── BackendUnavailable          41
-    │   └── BackendFailed               42
+    │   ├── BackendFailed               42
+    │   └── EngineError                 43   a compiled network cannot be used
+    │       ├── EngineStale             44   built from something else, or for something else
+    │       ├── EngineNotQualified      45   its answers to the golden inputs are absent or wrong
+    │       └── EngineBuildFailed       46
     ├── DeadlineExceeded                50
     ├── OutputNotWritten                60
-    └── InternalError                   70   a defect of ours
+    ├── InternalError                   70   a defect of ours
+    └── WorkshopError                   80   a model cannot be made or is not as good as it must be
+        ├── GraphRefused                81   a graph is none that every backend takes
+        ├── CalibrationRefused          82
+        └── BudgetBroken                83   a measured difference is larger than allowed
 
 Exit code 3 is no error: ``edge-sacro infer`` ends with it when every file was read and one was not assessable.
 """
@@ -267,6 +277,26 @@ class BundleContractBroken(BundleError):
     default_remedy = "Export the network again with the contract of the system that the manifest names."
 
 
+class BundleNotTrusted(BundleError):
+    """The signature of the bundle is absent, of another key than the one pinned here, or wrong."""
+
+    exit_code = 35
+    code = "bundle_not_trusted"
+    default_remedy = (
+        "Get the bundle from its maker again, or pin the maker's key, checked on another way, with --trust."
+    )
+
+
+class BundleRolledBack(BundleError):
+    """The bundle's sequence number is lower than one that this site has accepted."""
+
+    exit_code = 36
+    code = "bundle_rolled_back"
+    default_remedy = (
+        "Install the latest bundle; to go back on purpose, have its maker release it with a higher sequence."
+    )
+
+
 class BackendError(EdgeSacroError):
     """The inference backend cannot be used, so no input can be assessed."""
 
@@ -290,6 +320,37 @@ class BackendFailed(BackendError):
     default_remedy = "Check the bundle with the null backend; report the vendor's message."
 
 
+class EngineError(BackendError):
+    """A compiled network cannot be used."""
+
+    exit_code = 43
+    code = "engine"
+    default_remedy = "Build it again: edge-sacro engine build --help."
+
+
+class EngineStale(EngineError):
+    """The engine was built from another network, by another builder, with other flags or for another device."""
+
+    exit_code = 44
+    code = "engine_stale"
+
+
+class EngineNotQualified(EngineError):
+    """The engine has not answered the golden inputs as the reference does, so it may not serve."""
+
+    exit_code = 45
+    code = "engine_not_qualified"
+    default_remedy = "Run edge-sacro engine qualify; if it fails, keep the backend that served so far."
+
+
+class EngineBuildFailed(EngineError):
+    """The builder refused the network or ended without an engine."""
+
+    exit_code = 46
+    code = "engine_build_failed"
+    default_remedy = "Read the builder's message; a smaller precision or another device profile may build."
+
+
 class DeadlineExceeded(EdgeSacroError):
     """The assessment did not end before its deadline; no part of a result is given."""
 
@@ -311,6 +372,38 @@ class InternalError(EdgeSacroError):
 
     exit_code = 70
     code = "internal"
+
+
+class WorkshopError(EdgeSacroError):
+    """A model cannot be made, or is not as good as it must be."""
+
+    exit_code = 80
+    code = "workshop"
+    default_remedy = "See the command's --help."
+
+
+class GraphRefused(WorkshopError):
+    """A graph is none that every backend takes, or differs from the framework's own answer."""
+
+    exit_code = 81
+    code = "graph_refused"
+    default_remedy = "Export it again as docs/export.md says."
+
+
+class CalibrationRefused(WorkshopError):
+    """The images are too few or cannot be read, so that ranges would be guesses."""
+
+    exit_code = 82
+    code = "calibration_refused"
+    default_remedy = "Give more images that the runtime accepts, or ask for fewer by --count."
+
+
+class BudgetBroken(WorkshopError):
+    """A measured difference is larger than its budget."""
+
+    exit_code = 83
+    code = "budget_broken"
+    default_remedy = "Read the report that names the place; nothing was put into service."
 
 
 def all_errors() -> list[type[EdgeSacroError]]:

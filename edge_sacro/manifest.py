@@ -9,16 +9,41 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_sacro.engine.base import NetworkSpec, TensorSpec
+from edge_sacro.engine.seal import Seal
 from edge_sacro.errors import BundleManifestInvalid
 from edge_sacro.types import OperatingPoint
 
 MANIFEST_NAME = "manifest.json"
 
-SystemName = Literal["dorfner2024", "dorfner2024-standard"]
+SystemName = Literal[
+    "bressem2021",
+    "dorfner2024",
+    "dorfner2024-standard",
+    "fu2024-densenet121",
+    "fu2024-inception_v4",
+    "fu2024-resnet101",
+    "fu2024-resnext50",
+    "fu2024-vgg16",
+    "noh2021",
+    "poddubnyy2020",
+]
+NetworkName = Literal["segmenter", "classifier", "detector"]
+Precision = Literal["fp32", "fp16", "int8"]
+RecordName = Literal["export", "calibration", "parity"]
 Numerics = Literal["corrected", "published"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+NETWORKS: dict[str, frozenset[str]] = {
+    "dorfner2024": frozenset({"segmenter", "classifier"}),
+    "noh2021": frozenset({"detector"}),
+}
+"""Networks of a system; those that are not listed have a classifier alone."""
+
+SETTINGS = {"segmenter": "segmentation", "classifier": "classification", "detector": "detection"}
+"""The manifest's key that says how a network is applied."""
 
 
 class _Strict(BaseModel):
@@ -36,13 +61,45 @@ class Tensor(_Strict):
         return TensorSpec(self.name, tuple(self.shape))
 
 
-class Network(_Strict):
-    """One ONNX file of the bundle."""
+class Variant(_Strict):
+    """One ONNX file of a network. Its inputs and outputs are float32 in every precision.
 
+    Attributes:
+        precision: what its arithmetic is, save layers that the calibration record names.
+        file: in the bundle.
+        backends: the only ones that it is for, where it is no file for all; it is preferred on those.
+    """
+
+    precision: Precision
     file: FileName
-    precision: Literal["fp32"]
+    backends: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class Network(_Strict):
+    """One network of the bundle, by precision."""
+
+    variants: Annotated[list[Variant], Field(min_length=1)]
     inputs: list[Tensor]
     outputs: list[Tensor]
+
+    @property
+    def precisions(self) -> frozenset[Precision]:
+        """Those that any backend can run it in."""
+        return frozenset(variant.precision for variant in self.variants if variant.backends is None)
+
+    def file(self, precision: Precision, backend: str) -> str:
+        """The file for a backend: its own one, else the one for all.
+
+        Raises:
+            KeyError: there is none of that precision.
+        """
+        fitting = [
+            v for v in self.variants if v.precision == precision and (v.backends is None or backend in v.backends)
+        ]
+        fitting.sort(key=lambda variant: variant.backends is None)
+        if not fitting:
+            raise KeyError(precision)
+        return fitting[0].file
 
     def spec(self, name: str) -> NetworkSpec:
         """What the engine has to find in the file."""
@@ -72,6 +129,29 @@ class Classification(_Strict):
     columns: Annotated[int, Field(ge=32, le=4096)]
 
 
+class Detection(_Strict):
+    """How the detector is applied.
+
+    Attributes:
+        size: rows and columns of the detector's input, in pixels (published: 1024).
+        score: least score of a box that is kept (published: 0.5).
+        iou: overlap from which on the lower of two boxes of one class is dropped (published: 0.5).
+        boxes: most boxes that are kept, of a class and in all (published: 100).
+    """
+
+    size: Annotated[int, Field(ge=64, le=4096)]
+    score: Fraction
+    iou: Fraction
+    boxes: Annotated[int, Field(ge=2, le=10_000)]
+
+
+class HounsfieldWindow(_Strict):
+    """What part of a CT slice's values the classifier sees, in Hounsfield units."""
+
+    center: float
+    width: Annotated[float, Field(gt=0)]
+
+
 class CutOff(_Strict):
     """An operating point: positive above the threshold, strictly, and where the threshold comes from."""
 
@@ -84,6 +164,14 @@ class CutOff(_Strict):
         return OperatingPoint(self.name, self.threshold, self.source)
 
 
+class EngineRecord(_Strict):
+    """A compiled network: its file, whose it is, and the seal that tells on what it may run."""
+
+    file: FileName
+    network: NetworkName
+    seal: Seal
+
+
 class GuardBand(_Strict):
     """Half-width around a threshold inside which the answer is ``borderline``, and how it was measured."""
 
@@ -92,7 +180,14 @@ class GuardBand(_Strict):
 
 
 class Manifest(_Strict):
-    """The bundle's own account of itself. Unknown keys are refused."""
+    """The bundle's own account of itself. Unknown keys are refused.
+
+    Attributes:
+        default_precision: what the networks run in where nobody asks for another.
+        engines: compiled networks that the bundle brings along, each with its seal.
+        records: files that say how the networks were exported, calibrated and held against one another.
+        sequence: grows with every release of the bundle; a site refuses one that is lower than it has seen.
+    """
 
     schema_version: Literal[1]
     name: FileName
@@ -104,14 +199,20 @@ class Manifest(_Strict):
     intended_use: str
     licence: str
     credits: list[str]
-    normaliser: Literal["normaliser-1"]
+    normaliser: Literal["normaliser-1", "hounsfield-window-1"]
     classes: list[str]
-    segmentation: Segmentation | None
-    classification: Classification
-    networks: dict[Literal["segmenter", "classifier"], Network]
+    segmentation: Segmentation | None = None
+    classification: Classification | None = None
+    detection: Detection | None = None
+    hounsfield_window: HounsfieldWindow | None = None
+    networks: dict[NetworkName, Network]
+    default_precision: Precision
     operating_points: Annotated[list[CutOff], Field(min_length=1)]
     default_operating_point: str
     guard_band: GuardBand
+    engines: list[EngineRecord] = []
+    records: dict[RecordName, FileName] = {}
+    sequence: Annotated[int, Field(ge=0)] = 0
     files: dict[FileName, Sha256]
 
     @model_validator(mode="after")
@@ -122,17 +223,38 @@ class Manifest(_Strict):
             raise ValueError(f"operating points {points} are not distinct")
         if self.default_operating_point not in points:
             raise ValueError(f"default_operating_point {self.default_operating_point!r} is none of {points}")
-        for name, network in self.networks.items():
-            if network.file not in self.files:
-                raise ValueError(f"files lists no hash of {network.file}, the {name}")
-        needed = {"classifier"} if self.system == "dorfner2024-standard" else {"segmenter", "classifier"}
-        if set(self.networks) != needed:
-            raise ValueError(f"system {self.system} takes the networks {sorted(needed)}, not {sorted(self.networks)}")
-        if ("segmenter" in needed) != (self.segmentation is not None):
-            raise ValueError(f"segmentation does not fit system {self.system}")
+        named: list[tuple[str, str]] = []
+        named += [(variant.file, name) for name, network in self.networks.items() for variant in network.variants]
+        named += [(engine.file, f"engine of the {engine.network}") for engine in self.engines]
+        named += [(file, f"{name} record") for name, file in self.records.items()]
+        for file, what in named:
+            if file not in self.files:
+                raise ValueError(f"files lists no hash of {file}, the {what}")
+        self._check_system()
+        precisions = {name: sorted(network.precisions) for name, network in self.networks.items()}
+        if len({tuple(each) for each in precisions.values()}) != 1:
+            raise ValueError(f"the networks have not the same precisions: {precisions}")
+        if self.default_precision not in next(iter(precisions.values())):
+            raise ValueError(f"default_precision {self.default_precision!r} is none of the networks'")
         if self.demonstration and "not for clinical use" not in self.statement:
             raise ValueError("the statement of a demonstration bundle must say that it is not for clinical use")
         return self
+
+    def _check_system(self) -> None:
+        """The networks and settings that the system takes are there, and no others."""
+        needed = NETWORKS.get(self.system, frozenset({"classifier"}))
+        if set(self.networks) != needed:
+            raise ValueError(f"system {self.system} takes the networks {sorted(needed)}, not {sorted(self.networks)}")
+        for network, name in SETTINGS.items():
+            if (network in needed) != (getattr(self, name) is not None):
+                raise ValueError(f"{name} does not fit system {self.system}")
+        if self.system.startswith("fu2024") != (self.hounsfield_window is not None):
+            raise ValueError(f"hounsfield_window does not fit system {self.system}")
+
+    @property
+    def precisions(self) -> frozenset[Precision]:
+        """Those that every network has."""
+        return next(iter(self.networks.values())).precisions
 
     def operating_point(self, name: str | None) -> OperatingPoint:
         """The operating point of that name, or the default one.

@@ -62,10 +62,11 @@ class AppliedOperatingPoint(_Strict):
 
 
 class Backend(_Strict):
-    """What computed the networks."""
+    """What computed the networks, and in which of the bundle's precisions."""
 
     name: str
     version: str
+    precision: Literal["fp32", "fp16", "int8"]
 
 
 class Result(_Strict):

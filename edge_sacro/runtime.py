@@ -11,8 +11,9 @@ from edge_sacro import dicom, results
 from edge_sacro.bundle import DEMONSTRATION, Bundle, load_bundle
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, bytes_from_source
-from edge_sacro.engine import Engine, open_engine
+from edge_sacro.engine import Engine, Opener, open_engine
 from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
+from edge_sacro.manifest import Precision
 from edge_sacro.regions import JointRegion
 from edge_sacro.report import Backend, BundleRecord, Ignored, Report, Result
 from edge_sacro.stages import StageClock
@@ -28,26 +29,30 @@ class Runtime:
     Args:
         bundle: a loaded bundle, or what :func:`edge_sacro.bundle.load_bundle` takes.
         backend: a name in ``edge_sacro.engine.BACKENDS``; no other one ever takes its place.
+        precision: one of the bundle's, ``"fp32"``, ``"fp16"`` or ``"int8"``; its default one where None.
         threads: threads inside one inference; the machine's processors where None. The result does not depend on it.
         deadline_s: seconds that one assessment may take, or None for no limit.
         operating_point: name of one of the bundle's operating points; its default one where None.
         overrides: codes of refusals that do not apply, from ``edge_sacro.dicom.acceptance.OVERRIDES``.
+        opener: opens each network; the seam at which networks are watched or replaced.
 
     Raises:
         BundleError: the bundle cannot be used.
         BackendError: the backend cannot be used.
-        UsageError: an operating point or an override that does not exist, or a number out of range.
+        UsageError: a precision, an operating point or an override that does not exist, or a number out of range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by keyword alone, one for each of the command's options
         self,
         bundle: Bundle | str | os.PathLike[str] = DEMONSTRATION,
         *,
         backend: str = "onnxruntime",
+        precision: Precision | None = None,
         threads: int | None = None,
         deadline_s: float | None = None,
         operating_point: str | None = None,
         overrides: Collection[str] = (),
+        opener: Opener = open_engine,
     ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}, and one at least is needed", source="threads")
@@ -64,13 +69,19 @@ class Runtime:
             ) from error
         self.overrides = checked_overrides(frozenset(overrides))
         self.deadline_s = deadline_s
+        self.precision: Precision = precision or manifest.default_precision
         self.system = SYSTEMS[manifest.system]
         self._engines: dict[str, Engine] = {
-            name: open_engine(backend, network.spec(name), self.bundle.models[name], threads or os.cpu_count() or 1)
+            name: opener(
+                backend,
+                network.spec(name),
+                self.bundle.model(name, self.precision, backend),
+                threads or os.cpu_count() or 1,
+            )
             for name, network in manifest.networks.items()
         }
         one = next(iter(self._engines.values()))
-        self._backend = Backend(name=backend, version=one.vendor_version)
+        self._backend = Backend(name=backend, version=one.vendor_version, precision=self.precision)
         self._computes = one.computes
 
     def __enter__(self) -> Runtime:

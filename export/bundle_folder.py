@@ -33,7 +33,10 @@ def bundle_from_networks(folder: Path, networks: Mapping[str, Path], fields: Map
         content = path.read_bytes()
         file = f"{name}.onnx"
         hashes[file] = hashlib.sha256(content).hexdigest()
-        described[name] = {"file": file, "precision": "fp32", **_tensors(onnx.load_from_string(content).graph)}
+        described[name] = {
+            "variants": [{"precision": "fp32", "file": file}],
+            **_tensors(onnx.load_from_string(content).graph),
+        }
     text = json.dumps({**fields, "networks": described, "files": hashes})
     manifest = manifest_from_json(text.encode(), str(folder / MANIFEST_NAME))
     folder.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,9 @@ def main() -> None:
 
         manifest = runtime.bundle.manifest
         network = manifest.networks["segmenter"]
-        engine = open_engine("onnxruntime", network.spec("segmenter"), runtime.bundle.models["segmenter"], 1)
+        engine = open_engine(
+            "onnxruntime", network.spec("segmenter"), runtime.bundle.model("segmenter", "fp32", "onnxruntime"), 1
+        )
         gray = canonical_from_stored(eight_bit_from_radiograph(radiograph), radiograph.orientation)
         settings = manifest.segmentation
         if settings is None:

@@ -25,8 +25,8 @@ def test_a_folder_and_its_zip_file_are_the_same_bundle(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "tiny")
     from_folder, from_zip = load_bundle(folder), load_bundle(_zip(folder, tmp_path / "tiny.zip"))
     assert from_folder.fingerprint == from_zip.fingerprint
-    assert from_folder.models == from_zip.models
-    assert set(from_folder.models) == {"segmenter", "classifier"}
+    assert from_folder.files == from_zip.files
+    assert set(from_folder.files) == {"segmenter.onnx", "classifier.onnx"}
 
 
 def test_the_fingerprint_follows_every_field_and_not_the_layout(tmp_path: Path) -> None:

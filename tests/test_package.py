@@ -35,7 +35,7 @@ EXPORTED = {
         "write_dx",
         "write_study",
     ],
-    "edge_sacro.engine": ["BACKENDS", "Engine", "NetworkSpec", "TensorSpec", "open_engine"],
+    "edge_sacro.engine": ["BACKENDS", "Engine", "NetworkSpec", "Opener", "TensorSpec", "open_engine"],
     "edge_sacro.systems": ["SYSTEMS", "Assessment", "System"],
 }
 

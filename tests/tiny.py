@@ -122,8 +122,7 @@ def manifest_fields(**changes: Any) -> dict[str, Any]:
 
     def network(file: str, shape: list[int], logits: list[int]) -> dict[str, Any]:
         return {
-            "file": file,
-            "precision": "fp32",
+            "variants": [{"precision": "fp32", "file": file}],
             "inputs": [{"name": "image", "shape": shape}],
             "outputs": [{"name": "logits", "shape": logits}],
         }
@@ -147,6 +146,7 @@ def manifest_fields(**changes: Any) -> dict[str, Any]:
             "segmenter": network("segmenter.onnx", [1, 1, WINDOW, WINDOW], [1, 4, WINDOW, WINDOW]),
             "classifier": network("classifier.onnx", [1, 1, *CLASSIFIER], [1, 2]),
         },
+        "default_precision": "fp32",
         "operating_points": [{"name": "accuracy", "threshold": 0.59, "source": "Dorfner 2024"}],
         "default_operating_point": "accuracy",
         "guard_band": {"half_width": 0.0, "source": "none measured"},

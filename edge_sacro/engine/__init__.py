@@ -7,7 +7,7 @@ from collections.abc import Callable
 from edge_sacro.engine.base import Engine, NetworkSpec, TensorSpec
 from edge_sacro.errors import BackendUnavailable
 
-__all__ = ["BACKENDS", "Engine", "NetworkSpec", "TensorSpec", "open_engine"]
+__all__ = ["BACKENDS", "Engine", "NetworkSpec", "Opener", "TensorSpec", "open_engine"]
 
 
 def _open_null(spec: NetworkSpec, model: bytes, threads: int) -> Engine:
@@ -21,6 +21,9 @@ def _open_onnxruntime(spec: NetworkSpec, model: bytes, threads: int) -> Engine:
 
     return OrtEngine(spec, model, threads)
 
+
+Opener = Callable[[str, NetworkSpec, bytes, int], Engine]
+"""What :func:`open_engine` is: backend, spec, model and threads to an engine."""
 
 BACKENDS: dict[str, Callable[[NetworkSpec, bytes, int], Engine]] = {
     "null": _open_null,

@@ -69,8 +69,7 @@ def assess_anatomy_aware(
             return Assessment(left, right, None, None, crop.reason or "crop_too_small", notes)
         pixels = cropping.pixels(cropped_from, crop.box)
     with clock.stage("classify"):
-        geometry = ClassifierGeometry(manifest.classification.rows, manifest.classification.columns)
-        classification = classify(pixels, _network(engines["classifier"], clock), geometry)
+        classification = classify(pixels, _network(engines["classifier"], clock), _classifier_geometry(manifest))
     return Assessment(left, right, crop.box, classification.probability, None, notes)
 
 
@@ -81,8 +80,7 @@ def assess_standard(
     with clock.stage("normalise"):
         _, image = _images(radiograph, manifest)
     with clock.stage("classify"):
-        geometry = ClassifierGeometry(manifest.classification.rows, manifest.classification.columns)
-        classification = classify(image, _network(engines["classifier"], clock), geometry)
+        classification = classify(image, _network(engines["classifier"], clock), _classifier_geometry(manifest))
     nowhere = JointRegion(None, "not_located_by_system")
     return Assessment(nowhere, nowhere, None, classification.probability, None)
 
@@ -124,7 +122,14 @@ def _geometry(settings: Segmentation) -> SegmentationGeometry:
     return SegmentationGeometry(settings.size, settings.window, settings.overlap)
 
 
+def _classifier_geometry(manifest: Manifest) -> ClassifierGeometry:
+    settings = manifest.classification
+    if settings is None:
+        raise AssertionError("the manifest's schema lets no such bundle through")
+    return ClassifierGeometry(settings.rows, settings.columns)
+
+
 def _network(engine: Engine, clock: StageClock) -> Callable[[Array], Array]:
-    """An engine with one input and one output, as the stages call it."""
-    (given,), (wanted,) = engine.spec.inputs, engine.spec.outputs
-    return lambda array: engine.run({given.name: array}, deadline=clock.deadline)[wanted.name]
+    """An engine of one input, as the stages call it: they want its logits."""
+    (given,) = engine.spec.inputs
+    return lambda array: engine.run({given.name: array}, deadline=clock.deadline)["logits"]

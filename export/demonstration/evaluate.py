@@ -82,7 +82,8 @@ class Evaluator:
         self._stack = ExitStack()
         self.engines: dict[str, Engine] = {}
         for name, network in self.bundle.manifest.networks.items():
-            engine = open_engine("onnxruntime", network.spec(name), self.bundle.models[name], threads)
+            model = self.bundle.model(name, self.bundle.manifest.default_precision, "onnxruntime")
+            engine = open_engine("onnxruntime", network.spec(name), model, threads)
             self.engines[name] = self._stack.enter_context(closing(engine))
 
     def close(self) -> None:

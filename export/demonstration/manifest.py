@@ -62,6 +62,7 @@ def manifest_fields(figures: OperatingFigures, *, with_simulator: bool) -> dict[
             "overlap": 0.0,
             "dilation_fraction": DILATION,
         },
+        "default_precision": "fp32",
         "classification": {"rows": CLASSIFIER_SIZE[0], "columns": CLASSIFIER_SIZE[1]},
         "operating_points": [
             {

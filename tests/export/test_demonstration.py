@@ -166,7 +166,7 @@ def _train(folder: Path, cache: Path, seed: int) -> dict[str, bytes]:
     paths = ["--out", str(folder / "bundle"), "--docs", str(folder / "docs"), "--cache", str(cache)]
     done = CliRunner().invoke(main, [*arguments.split(), *steps.split(), *paths], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    return dict(load_bundle(folder / "bundle").models)
+    return dict(load_bundle(folder / "bundle").files)
 
 
 def test_the_command_trains_on_the_phantom_alone_and_repeats_itself(tmp_path: Path) -> None:
