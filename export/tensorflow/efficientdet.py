@@ -70,7 +70,7 @@ class EfficientDet(nn.Module):
         return self.decoder.best(logits, codes, min(BEST, logits.shape[1]))
 
     def raw(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores (n, anchors, classes) and boxes (n, anchors, 4) of every anchor: the API's ``raw_detection_`` outputs."""
+        """Scores (n, anchors, classes) and boxes (n, anchors, 4) of every anchor: the API's raw outputs."""
         logits, codes = self.predictions(image)
         return torch.sigmoid(logits), self.decoder.every(codes)
 

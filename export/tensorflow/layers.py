@@ -5,6 +5,7 @@ Tensors are (n, channels, rows, columns).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -31,16 +32,16 @@ Links = dict[str, Link]
 """Links by the variables' full names."""
 
 
-class Layer(nn.Module):
+class Layer(nn.Module, ABC):
     """A layer that variables fill: those under ``name`` in TensorFlow."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
 
+    @abstractmethod
     def links(self) -> Links:
         """What fills this layer's tensors."""
-        raise NotImplementedError
 
 
 def links_from_module(module: nn.Module) -> Links:

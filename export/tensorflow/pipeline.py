@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_sacro.errors import UsageError
-from export.tensorflow.text_format import Message, Value, message_from_text
+from export.tensorflow.fields import Field
+from export.tensorflow.text_format import message_from_text
 
 _REMEDY = "Give the pipeline.config that the exporter wrote beside the model: an EfficientDet-D0 to D7 of the API."
 _LARGEST_SIDE = 4096
@@ -109,7 +110,7 @@ def pipeline_from_text(content: str) -> Pipeline:
     Raises:
         ValueError: the text cannot be read, or describes what the twin does not compute; the message names the field.
     """
-    ssd = _Field("", message_from_text(content)).child("model").child("ssd")
+    ssd = Field("", message_from_text(content)).child("model").child("ssd")
     ssd.require("add_background_class", default=True, needed=False)
     pyramid = _pyramid(ssd.child("feature_extractor"))
     suppression = _suppression(ssd.child("post_processing"))
@@ -125,78 +126,7 @@ def pipeline_from_text(content: str) -> Pipeline:
     )
 
 
-class _Field:
-    """A message of the configuration and the path by which it is named in a refusal."""
-
-    def __init__(self, path: str, message: Message) -> None:
-        self._path = path
-        self._message = message
-
-    def child(self, name: str) -> _Field:
-        value = self._last(name)
-        if isinstance(value, dict):
-            return _Field(self.named(name), value)
-        raise ValueError(f"{self.named(name)} is missing")
-
-    def require(self, name: str, *, default: Value, needed: Value) -> None:
-        value = self._last(name)
-        value = default if value is None else value
-        if value != needed:
-            raise ValueError(f"{self.named(name)} is {_shown(value)}; only {_shown(needed)} is computed here")
-
-    def text(self, name: str) -> str:
-        value = self._last(name)
-        if isinstance(value, str):
-            return value
-        raise ValueError(f"{self.named(name)} is {_shown(value)}, not a text")
-
-    def one_of(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        value = default if self._last(name) is None else self.text(name)
-        if value not in allowed:
-            raise ValueError(f"{self.named(name)} is {value}; only {' or '.join(allowed)} is computed here")
-        return value
-
-    def refuse(self, name: str) -> None:
-        if name in self._message:
-            raise ValueError(f"{self.named(name)} is given; it is not computed here")
-
-    def number(self, name: str, default: float | None) -> float:
-        value = self._last(name)
-        value = default if value is None else value
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        raise ValueError(f"{self.named(name)} is {_shown(value)}, not a number")
-
-    def positive(self, name: str, default: float | None) -> float:
-        value = self.number(name, default)
-        if value <= 0:
-            raise ValueError(f"{self.named(name)} is {value:g}, not positive")
-        return value
-
-    def integer(self, name: str, default: int | None, allowed: range) -> int:
-        value = self.number(name, default)
-        if value not in allowed:
-            raise ValueError(f"{self.named(name)} is {value:g}, not {allowed.start} to {allowed.stop - 1}")
-        return int(value)
-
-    def numbers(self, name: str) -> tuple[float, ...]:
-        values = self._message.get(name, [])
-        return tuple(float(value) for value in values if isinstance(value, int | float))
-
-    def named(self, name: str) -> str:
-        return f"{self._path}.{name}".removeprefix(".")
-
-    def _last(self, name: str) -> Value | None:
-        return self._message.get(name, [None])[-1]
-
-
-def _shown(value: Value | None) -> str:
-    if value is None:
-        return "missing"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _backbone(extractor: _Field) -> int:
+def _backbone(extractor: Field) -> int:
     match = re.fullmatch(r"ssd_efficientnet-b([0-7])_bifpn_keras", extractor.text("type"))
     if match is None:
         found = extractor.text("type")
@@ -204,7 +134,7 @@ def _backbone(extractor: _Field) -> int:
     return int(match.group(1))
 
 
-def _size(resizer: _Field, multiple: int) -> int:
+def _size(resizer: Field, multiple: int) -> int:
     keep = resizer.child("keep_aspect_ratio_resizer")
     size = keep.integer("max_dimension", 1024, range(multiple, _LARGEST_SIDE + 1))
     keep.require("min_dimension", default=600, needed=size)
@@ -218,7 +148,7 @@ def _size(resizer: _Field, multiple: int) -> int:
     return size
 
 
-def _pyramid(extractor: _Field) -> Pyramid:
+def _pyramid(extractor: Field) -> Pyramid:
     extractor.require("depth_multiplier", default=1.0, needed=1.0)
     extractor.require("pad_to_multiple", default=1, needed=1)
     extractor.require("use_depthwise", default=False, needed=False)
@@ -237,7 +167,7 @@ def _pyramid(extractor: _Field) -> Pyramid:
     )
 
 
-def _epsilon(hyperparams: _Field) -> float:
+def _epsilon(hyperparams: Field) -> float:
     hyperparams.require("activation", default="RELU", needed="SWISH")
     hyperparams.require("force_use_bias", default=False, needed=True)
     norm = hyperparams.child("batch_norm")
@@ -246,7 +176,7 @@ def _epsilon(hyperparams: _Field) -> float:
     return norm.positive("epsilon", 0.001)
 
 
-def _heads(predictor: _Field) -> Heads:
+def _heads(predictor: Field) -> Heads:
     shared = predictor.child("weight_shared_convolutional_box_predictor")
     shared.require("kernel_size", default=3, needed=3)
     shared.require("box_code_size", default=4, needed=4)
@@ -260,7 +190,7 @@ def _heads(predictor: _Field) -> Heads:
     )
 
 
-def _anchors(generator: _Field, pyramid: Pyramid) -> Anchors:
+def _anchors(generator: Field, pyramid: Pyramid) -> Anchors:
     multiscale = generator.child("multiscale_anchor_generator")
     multiscale.require("min_level", default=3, needed=pyramid.min_level)
     multiscale.require("max_level", default=7, needed=pyramid.max_level)
@@ -275,7 +205,7 @@ def _anchors(generator: _Field, pyramid: Pyramid) -> Anchors:
     )
 
 
-def _box_scales(coder: _Field) -> BoxScales:
+def _box_scales(coder: Field) -> BoxScales:
     scales = coder.child("faster_rcnn_box_coder")
     return BoxScales(
         y=scales.positive("y_scale", 10.0),
@@ -285,7 +215,7 @@ def _box_scales(coder: _Field) -> BoxScales:
     )
 
 
-def _suppression(processing: _Field) -> Suppression:
+def _suppression(processing: Field) -> Suppression:
     processing.require("score_converter", default="IDENTITY", needed="SIGMOID")
     processing.require("logit_scale", default=1.0, needed=1.0)
     processing.refuse("calibration_config")
