@@ -37,7 +37,7 @@ for group in GROUPS:
 @main.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--bundle", default="demonstration", show_default=True, help="Model bundle: a folder or a zip file.")
-@click.option("--backend", default="onnxruntime", show_default=True, help="onnxruntime or null; never replaced.")
+@click.option("--backend", default="onnxruntime", show_default=True, help="onnxruntime, openvino or null; never replaced.")
 @click.option("--precision", help="fp32, fp16 or int8, where the bundle has it.  [default: the bundle's]")
 @click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all processors]")
 @click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="Time that one image may take.")

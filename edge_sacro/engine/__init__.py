@@ -22,12 +22,19 @@ def _open_onnxruntime(spec: NetworkSpec, model: bytes, threads: int) -> Engine:
     return OrtEngine(spec, model, threads)
 
 
+def _open_openvino(spec: NetworkSpec, model: bytes, threads: int) -> Engine:
+    from edge_sacro.engine.ov import OpenVinoEngine
+
+    return OpenVinoEngine(spec, model, threads)
+
+
 Opener = Callable[[str, NetworkSpec, bytes, int], Engine]
 """What :func:`open_engine` is: backend, spec, model and threads to an engine."""
 
 BACKENDS: dict[str, Callable[[NetworkSpec, bytes, int], Engine]] = {
     "null": _open_null,
     "onnxruntime": _open_onnxruntime,
+    "openvino": _open_openvino,
 }
 """Every backend by name. A table and not a scan: a backend cannot vanish because its import failed."""
 
