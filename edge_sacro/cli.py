@@ -9,6 +9,8 @@ import click
 
 from edge_sacro import __version__
 from edge_sacro.commands import exits_with_code
+from edge_sacro.commands.bundle import bundle as bundle_group
+from edge_sacro.commands.bundle import trust_from_options, trust_options
 from edge_sacro.errors import InputNotFound
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def main() -> None:
     """Find radiographic sacroiliitis on pelvic radiographs, where the X-ray is taken."""
 
 
-GROUPS: tuple[click.Command, ...] = ()
+GROUPS: tuple[click.Command, ...] = (bundle_group,)
 """Commands that have a file of their own in ``edge_sacro.commands``."""
 
 for group in GROUPS:
@@ -37,7 +39,10 @@ for group in GROUPS:
 @main.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--bundle", default="demonstration", show_default=True, help="Model bundle: a folder or a zip file.")
-@click.option("--backend", default="onnxruntime", show_default=True, help="onnxruntime, openvino or null; never replaced.")
+@trust_options
+@click.option(
+    "--backend", default="onnxruntime", show_default=True, help="onnxruntime, openvino or null; never replaced."
+)
 @click.option("--precision", help="fp32, fp16 or int8, where the bundle has it.  [default: the bundle's]")
 @click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all processors]")
 @click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="Time that one image may take.")
@@ -55,6 +60,8 @@ for group in GROUPS:
 def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     paths: tuple[str, ...],
     bundle: str,
+    trust: tuple[str, ...],
+    state: str | None,
     backend: str,
     precision: Precision | None,
     threads: int | None,
@@ -70,6 +77,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     as docs/errors.md lists them.
     """
     from edge_sacro import console
+    from edge_sacro.bundle import load_bundle
     from edge_sacro.dicom import find_instances
     from edge_sacro.report import Ignored, json_from_report
     from edge_sacro.runtime import Runtime
@@ -81,7 +89,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise InputNotFound("it holds no DICOM file", source=", ".join(paths))
     answers: list[Result] = []
     with Runtime(
-        bundle,
+        load_bundle(bundle, trust_from_options(trust, state)),
         backend=backend,
         precision=precision,
         threads=threads,

@@ -108,11 +108,17 @@ class Software(_Strict):
 
 
 class BundleRecord(_Strict):
-    """Which model bundle was used."""
+    """Which model bundle was used.
+
+    Attributes:
+        fingerprint: SHA-256 of its manifest, which holds the hash of every file.
+        signed_by: SHA-256 of the pinned key that its signature was verified with; null where no key is pinned.
+    """
 
     name: str
     version: str
     fingerprint: str
+    signed_by: str | None
     demonstration: bool
     statement: str
 

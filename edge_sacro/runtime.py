@@ -158,6 +158,7 @@ class Runtime:
             name=manifest.name,
             version=manifest.version,
             fingerprint=self.bundle.fingerprint,
+            signed_by=self.bundle.signed_by,
             demonstration=manifest.demonstration,
             statement=manifest.statement,
         )
