@@ -148,7 +148,7 @@ class Combination(Layer):
 
     def __init__(self, name: str, inputs: int) -> None:
         super().__init__(name)
-        self.weights = nn.Parameter(torch.ones(inputs, 1))
+        self.weights = nn.Parameter(torch.ones(inputs))
 
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
         """Maps of one shape to their weighted sum."""
@@ -160,8 +160,9 @@ class Combination(Layer):
         return total
 
     def links(self) -> Links:
-        """``bifpn_combine_weights``."""
-        return {f"{self.name}/bifpn_combine_weights": Link(self.weights, (0, 1))}
+        """``bifpn_combine_weights``, a column there."""
+        column = self.weights.detach().unsqueeze(1)
+        return {f"{self.name}/bifpn_combine_weights": Link(column, (0, 1))}
 
 
 def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ Sources: ``tensor_bundle.proto``, ``trackable_object_graph.proto`` and ``tensor_
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,10 +150,14 @@ class Bundle:
         """A scalar of strings: its length, the lengths' checksum, the bytes (``WriteStringTensor``)."""
         if key not in self.entries:
             raise ValueError(f"there is no object graph ({key}): no TensorFlow 2 checkpoint")
-        data = bytes(self._bytes(self.entries[key]))
+        entry = self.entries[key]
+        data = bytes(self._bytes(entry))
         length, at = varint(data, 0)
         if at + 4 + length != len(data):
             raise ValueError(f"{key} is no single string")
+        # The checksum covers the length in its fixed form, where the file has a varint.
+        if masked_crc32c(struct.pack("<I", length) + data[at:]) != entry.checksum:
+            raise ValueError(f"the checksum of {key} differs")
         return data[at + 4 :]
 
     def _bytes(self, entry: Entry) -> memoryview:
