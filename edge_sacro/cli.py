@@ -11,6 +11,8 @@ from edge_sacro import __version__
 from edge_sacro.commands import exits_with_code
 from edge_sacro.commands.bundle import bundle as bundle_group
 from edge_sacro.commands.bundle import trust_from_options, trust_options
+from edge_sacro.commands.engine import engine as engine_group
+from edge_sacro.commands.engine import opener_from_store
 from edge_sacro.errors import InputNotFound
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def main() -> None:
     """Find radiographic sacroiliitis on pelvic radiographs, where the X-ray is taken."""
 
 
-GROUPS: tuple[click.Command, ...] = (bundle_group,)
+GROUPS: tuple[click.Command, ...] = (bundle_group, engine_group)
 """Commands that have a file of their own in ``edge_sacro.commands``."""
 
 for group in GROUPS:
@@ -43,6 +45,7 @@ for group in GROUPS:
 @click.option(
     "--backend", default="onnxruntime", show_default=True, help="onnxruntime, openvino or null; never replaced."
 )
+@click.option("--engines", type=click.Path(file_okay=False), help="Folder of engines to serve from, not a --backend.")
 @click.option("--precision", help="fp32, fp16 or int8, where the bundle has it.  [default: the bundle's]")
 @click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all processors]")
 @click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="Time that one image may take.")
@@ -63,6 +66,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     trust: tuple[str, ...],
     state: str | None,
     backend: str,
+    engines: str | None,
     precision: Precision | None,
     threads: int | None,
     deadline_s: float | None,
@@ -88,14 +92,16 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     if not files:
         raise InputNotFound("it holds no DICOM file", source=", ".join(paths))
     answers: list[Result] = []
+    loaded = load_bundle(bundle, trust_from_options(trust, state))
     with Runtime(
-        load_bundle(bundle, trust_from_options(trust, state)),
+        loaded,
         backend=backend,
         precision=precision,
         threads=threads,
         deadline_s=deadline_s,
         operating_point=operating_point,
         overrides=overrides,
+        opener=opener_from_store(engines, loaded, precision),
     ) as runtime:
         try:
             for path in console.with_progress(files):
@@ -115,12 +121,20 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed, the same bytes.")
 @click.option("--left-grade", type=click.IntRange(0, 4), help="Modified New York grade.  [default: drawn]")
 @click.option("--right-grade", type=click.IntRange(0, 4), help="Modified New York grade.  [default: drawn]")
+@click.option("--ct", "slices", type=click.IntRange(1, 200), metavar="SLICES", help="CT series of so many slices.")
 @exits_with_code
-def phantom(out: str, count: int, seed: int, left_grade: int | None, right_grade: int | None) -> None:
+def phantom(
+    out: str, count: int, seed: int, left_grade: int | None, right_grade: int | None, slices: int | None
+) -> None:
     """Write simulated pelvic radiographs with known truth, for installation checks, demonstration and tests."""
     from edge_sacro import console
-    from edge_sacro.phantom import PhantomOptions, write_study
+    from edge_sacro.phantom import CtOptions, PhantomOptions, write_ct_study, write_study
 
+    if slices is not None:
+        ct = CtOptions(slices=slices, left_grade=left_grade, right_grade=right_grade)
+        truth = write_ct_study(Path(out), count, seed, ct, progress=console.with_progress)
+        click.echo(f"{count} x {slices} simulated CT slices and {truth} written: no patient, not for clinical use")
+        return
     options = PhantomOptions(left_grade=left_grade, right_grade=right_grade)
     truth = write_study(Path(out), count, seed, options, progress=console.with_progress)
     images = "1 simulated radiograph" if count == 1 else f"{count} simulated radiographs"

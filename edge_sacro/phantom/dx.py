@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import uuid
 from pathlib import Path
 
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import UID, DigitalXRayImageStorageForPresentation
 
-from edge_sacro import __version__
 from edge_sacro.errors import OutputNotWritten
-from edge_sacro.phantom.types import NOTICE, Phantom
-
-DATE, TIME = "20200101", "120000"
-IMPLEMENTATION_CLASS_UID = UID("2.25.302881529110463213718221503498166171461")
-_NAMESPACE = uuid.UUID("6f0f3a52-6a5e-4b0e-9f5d-0c5b3f6f7f11")
+from edge_sacro.phantom.identity import identify, object_of_class, uid_from_key
+from edge_sacro.phantom.types import Phantom
 
 
 def dx_from_phantom(phantom: Phantom, name: str | None = None) -> FileDataset:
@@ -35,17 +30,8 @@ def dx_from_phantom(phantom: Phantom, name: str | None = None) -> FileDataset:
     """
     label = name or "-".join(str(s) for s in phantom.seed)
     key = _key(phantom)
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = _uid("instance", key)
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = "EDGE_SACRO"
-    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.SOPClassUID = meta.MediaStorageSOPClassUID
-    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = _uid("study", key), _uid("series", key)
-    _identify(dataset, label)
+    dataset = object_of_class(DigitalXRayImageStorageForPresentation, key, key)
+    identify(dataset, label, "DX")
     _describe_taking(dataset, phantom)
     _describe_detector(dataset, phantom)
     _describe_pixels(dataset, phantom)
@@ -75,7 +61,7 @@ def write_dx(phantom: Phantom, path: Path, name: str | None = None) -> bytes:
 
 def instance_uid(phantom: Phantom) -> UID:
     """The SOP Instance UID that the phantom's object has."""
-    return _uid("instance", _key(phantom))
+    return uid_from_key("instance", _key(phantom))
 
 
 def _key(phantom: Phantom) -> str:
@@ -83,37 +69,11 @@ def _key(phantom: Phantom) -> str:
     return f"{phantom.seed}/{digest}/{phantom.photometric_interpretation}"
 
 
-def _uid(kind: str, key: str) -> UID:
-    """A UID derived from a UUID (PS3.5 B.2)."""
-    return UID(f"2.25.{uuid.uuid5(_NAMESPACE, f'{kind}/{key}').int}")
-
-
-def _identify(dataset: Dataset, label: str) -> None:
-    dataset.SpecificCharacterSet = "ISO_IR 100"
-    dataset.ImageType = ["ORIGINAL", "PRIMARY", ""]
-    for moment in ("InstanceCreation", "Study", "Series", "Acquisition", "Content"):
-        setattr(dataset, f"{moment}Date", DATE)
-        setattr(dataset, f"{moment}Time", TIME)
-    dataset.AccessionNumber = ""
-    dataset.Modality = "DX"
-    dataset.PresentationIntentType = "FOR PRESENTATION"
-    dataset.Manufacturer = "Edge-Sacro"
-    dataset.ManufacturerModelName = "Simulated pelvis phantom"
-    dataset.InstitutionName = "SIMULATED"
-    dataset.SoftwareVersions = __version__
-    dataset.DeviceSerialNumber = "PHANTOM"
-    dataset.ReferringPhysicianName = ""
-    dataset.StudyDescription = dataset.SeriesDescription = NOTICE
-    dataset.ImageComments = dataset.PatientComments = NOTICE
-    dataset.PatientName, dataset.PatientID = f"PHANTOM^{label}", f"PHANTOM-{label}"[:64]
-    dataset.PatientBirthDate, dataset.PatientSex = "", "O"
-    dataset.StudyID = "PHANTOM"
-    dataset.SeriesNumber, dataset.AcquisitionNumber, dataset.InstanceNumber = "1", "1", "1"
-
-
 def _describe_taking(dataset: Dataset, phantom: Phantom) -> None:
     parameters = phantom.truth.parameters
     geometry, marker = parameters["geometry"], parameters["marker"]
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", ""]
+    dataset.PresentationIntentType = "FOR PRESENTATION"
     dataset.BodyPartExamined = "PELVIS"
     dataset.AnatomicRegionSequence = Sequence([_code("12921003", "Pelvis")])
     view = _code("399348003", "antero-posterior")

@@ -54,10 +54,10 @@ class Bone:
 @cache
 def mean_bones() -> tuple[Bone, ...]:
     """Every bone of the mean pelvis; built once a process, about 3 s."""
-    hip = _bone("left_hip", hip_field(), HIP_GRID, _hip_cortex)
+    hip = _bone("left_hip", hip_field(), HIP_GRID, hip_cortex)
     femur = _bone("left_femur", femur_field(), FEMUR_GRID, _femur_cortex)
     vertebra = _bone("L5", vertebra_field(), VERTEBRA_GRID, _vertebra_cortex)
-    sacrum = _bone("sacrum", sacrum_field(), SACRUM_GRID, _sacrum_cortex)
+    sacrum = _bone("sacrum", sacrum_field(), SACRUM_GRID, sacrum_cortex)
     return (
         hip,
         hip.mirrored("right_hip"),
@@ -100,7 +100,8 @@ def _away_from_joint(v: Floats, side: float) -> Floats:
     return np.asarray(1.0 - near * inside)
 
 
-def _hip_cortex(v: Floats) -> Floats:
+def hip_cortex(v: Floats) -> Floats:
+    """Thickness of the hip bone's cortical bone near points n x 3, mm; none on the joint."""
     p = _points(v)
     t = 1.0 + 0.9 * _bump(tube(p, ARCUATE), 6.0) + 0.5 * _bump(tube(p, CREST), 4.0)
     rel = v - np.array(HIP_CENTRE)
@@ -110,7 +111,8 @@ def _hip_cortex(v: Floats) -> Floats:
     return np.asarray(t * _away_from_joint(v, 1.0))
 
 
-def _sacrum_cortex(v: Floats) -> Floats:
+def sacrum_cortex(v: Floats) -> Floats:
+    """Thickness of the sacrum's cortical bone near points n x 3, mm; none on the joint."""
     return np.asarray(0.75 * _away_from_joint(v, -1.0) + 0.0)
 
 
