@@ -82,7 +82,15 @@ def classify(
         BundleContractBroken: the network's logits have another shape.
         ValueError: the crop is smaller than 2 x 2.
     """
-    logits = network(classifier_input(crop, geometry or ClassifierGeometry())[None, None])
+    return classification_from_logits(network(classifier_input(crop, geometry or ClassifierGeometry())[None, None]))
+
+
+def classification_from_logits(logits: npt.NDArray[np.float32]) -> Classification:
+    """Softmax of two classes.
+
+    Raises:
+        BundleContractBroken: the logits are not (1, 2).
+    """
     if logits.shape != (1, CLASSES):
         raise BundleContractBroken(f"classifier logits are {logits.shape}, the contract says {(1, CLASSES)}")
     return Classification(tuple(float(value) for value in logits[0]), float(softmax(logits[0])[RADIOGRAPHIC]))

@@ -1,5 +1,7 @@
 """Canonical view: the patient's left at the image's right, the head at its top, as radiographs are shown.
 
+An axial slice has the patient's front at its top.
+
 Networks see this view alone, so that an image that was stored mirrored, upside down or on its side gives the same
 joints with the same names. Boxes go back to the stored image's pixels.
 """
@@ -57,6 +59,6 @@ def canonical_box_from_stored(box: Box, orientation: Orientation, stored_shape: 
 
 def _steps(orientation: Orientation) -> tuple[bool, bool, bool]:
     """Whether to transpose, then to mirror columns, then to invert rows."""
-    transposed = orientation.row in "HF"
+    transposed = orientation.row in "HFAP"
     across, down = (orientation.column, orientation.row) if transposed else (orientation.row, orientation.column)
-    return transposed, across == "R", down == "H"
+    return transposed, across == "R", down in "HA"

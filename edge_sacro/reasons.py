@@ -13,11 +13,13 @@ JOINT_REASONS: dict[str, str] = {
     "at_image_border": "the joint lies at the border of the image and may go on beyond it",
     "at_field_border": "the joint lies at the border of the exposed field and may go on beyond it",
     "pair_implausible": "what was found on both sides cannot be the two joints of one pelvis",
-    "not_located_by_system": "this system classifies the whole radiograph and locates no joint",
+    "joint_not_detected": "the detector found no joint on this side",
+    "side_unclear": "one joint alone was detected, and it lies across the midline of the image",
+    "not_located_by_system": "this system classifies the whole image and locates no joint",
 }
 
 IMAGE_REASONS: dict[str, str] = {
-    "joint_not_assessable": "the classifier needs both joints, and one of them is not assessable",
+    "joint_not_assessable": "both joints are needed, and not both of them are assessable",
     "crop_is_dark": "the region of the joints is black",
     "crop_too_small": "the region of the joints is too small to classify",
     "null_backend": "the null backend computes nothing, so nothing can be decided",

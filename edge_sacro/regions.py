@@ -169,10 +169,15 @@ def _neither(reason: str | None) -> JointRegions:
 
 
 def _is_pair(sides: JointRegions, rules: RegionRules) -> bool:
-    """Whether what was found on both sides can be the joints of one pelvis: apart, level, of like height."""
+    """Whether what was found can be the joints of one pelvis; a side without a box speaks against nothing."""
     left, right = sides.image_left.box, sides.image_right.box
     if left is None or right is None:
         return True
+    return are_pair(left, right, rules)
+
+
+def are_pair(left: Box, right: Box, rules: RegionRules) -> bool:
+    """Whether boxes at the image's left and right can be the joints of one pelvis: apart, level, of like height."""
     shorter, taller = sorted((left.height, right.height))
     shared = min(left.y1, right.y1) - max(left.y0, right.y0)
     apart = (right.x0 + right.x1 - left.x0 - left.x1) / 2
@@ -198,6 +203,15 @@ def _contact_reason(box: Box | None, sacrum: Box, limits: _Limits) -> str | None
         return "no_contact"
     if box.height < limits.rules.height * sacrum.height:
         return "contact_too_small"
+    return _border_reason(box, limits)
+
+
+def border_reason(box: Box, size: Size, field: Box | None, rules: RegionRules) -> str | None:
+    """Why what lies in the box may go on outside an image of this size or its exposed field, or None."""
+    return _border_reason(box, _Limits.of(size, field, rules))
+
+
+def _border_reason(box: Box, limits: _Limits) -> str | None:
     if box.union(limits.image) != limits.image:
         return "at_image_border"
     return None if box.union(limits.field) == limits.field else "at_field_border"

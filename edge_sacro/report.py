@@ -32,8 +32,9 @@ class Joint(_Strict):
     """One joint of the patient.
 
     Attributes:
-        state: ``located`` where the system decides on both joints together.
-        reason: why a value is null, one sentence for each.
+        state: ``positive``, ``negative`` or ``borderline`` where the system decides on each joint, ``located`` where it
+            decides on both together.
+        reason: the joint's decision, or why there is none, and why another value is null.
         box_px: ``[x0, y0, x1, y1]`` on the stored image's pixel grid, x1 and y1 exclusive.
         box_mm: the same corners in mm from the image's top left, by the header's pixel spacing.
         probability: of sacroiliitis in this joint.
@@ -78,7 +79,7 @@ class Result(_Strict):
         reason_code: stable code of why there is no decision; null where there is one.
         remedy: what to do about a refusal; null elsewhere.
         probability: of radiographic sacroiliitis, rounded as it was decided on.
-        high_risk: the follow-up analysis' flag, probability above 0.7; no part of the state.
+        high_risk: the published flag of a confident prediction, null where there is no such rule; no part of the state.
         crop_px: what the classifier saw, on the stored image's pixel grid.
         notes: overrides, assumptions and conflicts that a reader must know.
         timings_ms: wall-clock milliseconds by stage; the one part that differs from run to run.

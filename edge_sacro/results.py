@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from edge_sacro.decide import is_high_risk, rounded, state_from_probability
+from edge_sacro.decide import Rule, rounded
 from edge_sacro.errors import InputRefused
 from edge_sacro.orient import stored_box_from_canonical
 from edge_sacro.reasons import IMAGE_REASONS, JOINT_REASONS
@@ -42,33 +42,39 @@ def refused_fields(refusal: InputRefused) -> Fields:
     }
 
 
-def decided_fields(
-    radiograph: Radiograph,
-    assessment: Assessment,
-    operating_point: OperatingPoint,
-    guard_band: float,
-    notes: Sequence[str],
-) -> Fields:
+def decided_fields(radiograph: Radiograph, assessment: Assessment, rule: Rule, notes: Sequence[str]) -> Fields:
     """An assessed instance, its boxes in the stored image's pixels.
 
-    A probability comes with a state; none comes with ``not_assessable`` and a reason.
+    A probability comes with a state; none comes with ``not_assessable`` and a reason. Where a joint is missing and the
+    image is positive if any joint is, one that is positive decides; any other says nothing of the missing one.
     """
     probability = None if assessment.probability is None else rounded(assessment.probability)
+    if assessment.reason_code is not None and probability is not None and rule.state(probability) is not State.POSITIVE:
+        probability = None
+    decided: Fields
     if probability is None:
-        state, high_risk = State.NOT_ASSESSABLE, None
-        reason = _no_probability(assessment)
+        decided = {
+            "state": State.NOT_ASSESSABLE,
+            "reason": _no_probability(assessment),
+            "reason_code": assessment.reason_code,
+            "high_risk": None,
+        }
     else:
-        state, high_risk = state_from_probability(probability, operating_point, guard_band), is_high_risk(probability)
-        reason = _decision(state, probability, operating_point, guard_band)
+        decided = {
+            "state": rule.state(probability),
+            "reason": "; ".join([rule.sentence(probability), *_missing_joints(assessment)]),
+            "reason_code": None,
+            "high_risk": rule.is_high_risk(probability),
+        }
     return {
-        "state": state,
-        "reason": reason,
-        "reason_code": assessment.reason_code,
+        **decided,
         "remedy": None,
         "probability": probability,
-        "high_risk": high_risk,
         "crop_px": None if assessment.crop is None else _stored(assessment.crop, radiograph).as_list(),
-        "joints": Joints(left=_joint(assessment.left, radiograph), right=_joint(assessment.right, radiograph)),
+        "joints": Joints(
+            left=_joint(assessment.left, assessment.left_probability, rule, radiograph),
+            right=_joint(assessment.right, assessment.right_probability, rule, radiograph),
+        ),
         "notes": [*radiograph.notes, *notes, *assessment.notes],
     }
 
@@ -80,37 +86,36 @@ def applied(operating_point: OperatingPoint) -> AppliedOperatingPoint:
     )
 
 
-def _decision(state: State, probability: float, point: OperatingPoint, guard_band: float) -> str:
-    cut_off = f"the cut-off {point.threshold:g} ({point.name})"
-    if state is State.BORDERLINE:
-        return f"probability {probability:.4f} is within {guard_band:g} of {cut_off}: no decision can be relied on"
-    return f"probability {probability:.4f} is {'above' if state is State.POSITIVE else 'not above'} {cut_off}"
-
-
 def _no_probability(assessment: Assessment) -> str:
-    sentence = IMAGE_REASONS[assessment.reason_code or ""]
-    missing = [
+    return "; ".join([IMAGE_REASONS[assessment.reason_code or ""], *_missing_joints(assessment)])
+
+
+def _missing_joints(assessment: Assessment) -> list[str]:
+    if assessment.reason_code != "joint_not_assessable":
+        return []
+    return [
         f"{side} joint: {JOINT_REASONS[region.reason]}"
         for side, region in (("left", assessment.left), ("right", assessment.right))
-        if region.reason is not None and assessment.reason_code == "joint_not_assessable"
+        if region.reason is not None
     ]
-    return "; ".join([sentence, *missing])
 
 
-def _joint(region: JointRegion, radiograph: Radiograph) -> Joint:
+def _joint(region: JointRegion, probability: float | None, rule: Rule, radiograph: Radiograph) -> Joint:
     if region.box is None:
         sentence = JOINT_REASONS.get(region.reason or "") or IMAGE_REASONS[region.reason or ""]
         return Joint(state=State.NOT_ASSESSABLE, reason=sentence, box_px=None, box_mm=None, probability=None)
     box = _stored(region.box, radiograph)
-    reasons = ["probability: the system classifies both joints together"]
+    decided = None if probability is None else rounded(probability)
+    no_probability = "probability: the system classifies both joints together"
+    reasons = [no_probability if decided is None else rule.sentence(decided)]
     if radiograph.spacing is None:
         reasons.append("box_mm: the header has no pixel spacing")
     return Joint(
-        state=State.LOCATED,
+        state=State.LOCATED if decided is None else rule.state(decided),
         reason="; ".join(reasons),
         box_px=box.as_list(),
         box_mm=None if radiograph.spacing is None else _millimetres(box, radiograph.spacing),
-        probability=None,
+        probability=decided,
     )
 
 

@@ -9,15 +9,17 @@ from typing import IO
 
 from edge_sacro import dicom, results
 from edge_sacro.bundle import DEMONSTRATION, Bundle, load_bundle
+from edge_sacro.decide import Rule
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
-from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
+from edge_sacro.errors import DeadlineExceeded, InputRefused, MultiFrameImage, UsageError
 from edge_sacro.manifest import Precision
 from edge_sacro.regions import JointRegion
 from edge_sacro.report import Backend, BundleRecord, Ignored, Report, Result
 from edge_sacro.stages import StageClock
 from edge_sacro.systems import SYSTEMS, Assessment
+from edge_sacro.systems.contract import check_bundle
 from edge_sacro.types import Radiograph
 
 Readable = str | os.PathLike[str] | bytes | IO[bytes]
@@ -71,6 +73,8 @@ class Runtime:
         self.deadline_s = deadline_s
         self.precision: Precision = precision or manifest.default_precision
         self.system = SYSTEMS[manifest.system]
+        check_bundle(self.system.contract(manifest), manifest)
+        self._rule = Rule(self.operating_point, manifest.guard_band.half_width, self.system.high_risk)
         self._engines: dict[str, Engine] = {
             name: opener(
                 backend,
@@ -121,13 +125,14 @@ class Runtime:
             with clock.stage("read"):
                 data = bytes_from_source(source, DEFAULT_LIMITS, label)
                 radiograph = dicom.read(data, overrides=self.overrides, name=label)
+                if radiograph.frames > 1:
+                    raise _several_frames(radiograph)
                 notes = dicom.check_acceptance(radiograph, modalities=self.system.modalities, overrides=self.overrides)
             assessment = self._assess(radiograph, clock)
         except InputRefused as refusal:
             fields = results.refused_fields(refusal)
         else:
-            guard_band = self.bundle.manifest.guard_band.half_width
-            fields = results.decided_fields(radiograph, assessment, self.operating_point, guard_band, notes)
+            fields = results.decided_fields(radiograph, assessment, self._rule, notes)
         result = Result.model_validate(
             {
                 "source": results.source_fields(label, data, radiograph),
@@ -163,3 +168,11 @@ class Runtime:
             statement=manifest.statement,
         )
         return Report(bundle=record, results=answers, ignored=ignored)
+
+
+def _several_frames(radiograph: Radiograph) -> MultiFrameImage:
+    return MultiFrameImage(
+        f"the object holds {radiograph.frames} frames, and one result would stand for a single one of them",
+        source=radiograph.source,
+        remedy="Send the series as single-frame objects.",
+    )

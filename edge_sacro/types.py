@@ -131,6 +131,7 @@ class Radiograph:
         lossy: True where the pixels went through lossy compression, ever.
         lossy_ratio: the largest Lossy Image Compression Ratio, or None.
         frame: index of this frame, from 0.
+        frames: how many the object holds.
         sha256: hash of the file's bytes, hexadecimal.
         source: path or name that the caller gave.
         notes: what a reader of the report must know: overrides, assumptions, conflicts, in the order found.
@@ -155,6 +156,7 @@ class Radiograph:
     sha256: str
     source: str
     notes: tuple[str, ...] = ()
+    frames: int = 1
 
     @property
     def rows(self) -> int:

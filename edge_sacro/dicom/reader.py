@@ -72,6 +72,7 @@ def radiograph_from_bytes(
         lossy=lossy,
         lossy_ratio=ratio,
         frame=frame,
+        frames=frames,
         sha256=sha256 or hashlib.sha256(data).hexdigest(),
         source=source,
         notes=tuple(dict.fromkeys(header.notes)),

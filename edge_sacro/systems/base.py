@@ -5,23 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from edge_sacro.engine import Engine
 from edge_sacro.manifest import Manifest
 from edge_sacro.regions import JointRegion
 from edge_sacro.stages import StageClock
+from edge_sacro.systems.contract import BundleContract
 from edge_sacro.types import Box, OperatingPoint, Radiograph
+
+Array = npt.NDArray[np.float32]
+
+RADIOGRAPHY = frozenset({"DX", "CR"})
+"""Values of Modality that a radiograph has."""
+
+NOT_LOCATED = JointRegion(None, "not_located_by_system")
+"""A joint of a system that classifies the whole image."""
+
+DISEASE = (
+    ("no definite radiographic sacroiliitis", "definite radiographic sacroiliitis"),
+    ("nr-axSpA", "r-axSpA"),
+)
+"""Wordings of two classes of which the second is definite radiographic sacroiliitis."""
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a system computes from one radiograph, before any decision. Boxes are in canonical view.
+    """What a system computes from one image, before any decision. Boxes are in canonical view.
 
     Attributes:
         left, right: the patient's joints.
-        crop: what the classifier saw, or None where it did not run.
-        probability: of definite radiographic sacroiliitis, 0 to 1, or None where the classifier did not run.
-        reason_code: why there is no probability, or None.
+        crop: what the classifier saw, or None where it did not run or saw the whole image.
+        probability: of the disease in the image, 0 to 1, or None where there is none.
+        reason_code: why there is no probability, or why it holds for one joint alone: it is then the larger of those
+            that there are, a positive one decides, and any other leaves the image not assessable. Else None.
         notes: what a reader of the report must know.
+        left_probability, right_probability: of the disease in each joint, where the system tells them apart.
     """
 
     left: JointRegion
@@ -30,6 +50,8 @@ class Assessment:
     probability: float | None
     reason_code: str | None
     notes: tuple[str, ...] = ()
+    left_probability: float | None = None
+    right_probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,12 +62,27 @@ class System:
         name: as manifests give it.
         citation: the paper.
         modalities: values of Modality (0008,0060) that it reads.
-        operating_points: the published cut-offs.
-        assess: the method, from a radiograph to an assessment.
+        operating_points: the cut-offs, the one to begin with first; each source says who states it.
+        contract: what a bundle with this manifest must be.
+        assess: the method, from one image to an assessment. A series is many images, each with its own.
+        high_risk: above it the publication calls a prediction confident; None where it has no such rule.
     """
 
     name: str
     citation: str
     modalities: frozenset[str]
     operating_points: tuple[OperatingPoint, ...]
+    contract: Callable[[Manifest], BundleContract]
     assess: Callable[[Radiograph, Manifest, Mapping[str, Engine], StageClock], Assessment]
+    high_risk: OperatingPoint | None = None
+
+
+def outputs_from_image(engine: Engine, image: Array, clock: StageClock) -> dict[str, Array]:
+    """Run a network of one input before the deadline."""
+    (given,) = engine.spec.inputs
+    return engine.run({given.name: image}, deadline=clock.deadline)
+
+
+def network_from_engine(engine: Engine, clock: StageClock) -> Callable[[Array], Array]:
+    """A network as the stages call it: they want its logits, whatever else it gives."""
+    return lambda image: outputs_from_image(engine, image, clock)["logits"]

@@ -14,27 +14,36 @@ the ilium in place of a joint that was not found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_sacro import crop as cropping
 from edge_sacro.classify import ClassifierGeometry, classify
+from edge_sacro.decide import HIGH_RISK
 from edge_sacro.engine import Engine
-from edge_sacro.locate import SegmentationGeometry, segment
+from edge_sacro.locate import CLASSES, SegmentationGeometry, segment
 from edge_sacro.manifest import Manifest, Segmentation
 from edge_sacro.orient import canonical_from_stored
 from edge_sacro.preprocess.field import exposed_field
 from edge_sacro.preprocess.intensity import published_eight_bit
-from edge_sacro.preprocess.normalise import eight_bit_from_radiograph
-from edge_sacro.regions import JointRegion, RegionRules, joint_regions
+from edge_sacro.preprocess.normalise import VERSION, eight_bit_from_radiograph
+from edge_sacro.regions import RegionRules, joint_regions
 from edge_sacro.stages import StageClock
-from edge_sacro.systems.base import Assessment, System
+from edge_sacro.systems.base import (
+    DISEASE,
+    NOT_LOCATED,
+    RADIOGRAPHY,
+    Assessment,
+    System,
+    network_from_engine,
+)
+from edge_sacro.systems.contract import BundleContract, NetworkContract, classifier_contract
 from edge_sacro.types import OperatingPoint, Radiograph
 
 Gray = npt.NDArray[np.uint8]
-Array = npt.NDArray[np.float32]
 
 CITATION = "Dorfner FJ et al., preprint 2024"
 ACCURACY_CUT_OFF = OperatingPoint("accuracy", 0.59, f"{CITATION}, supplement, Figures 10 and 11: anatomy-aware model")
@@ -45,13 +54,11 @@ def assess_anatomy_aware(
     radiograph: Radiograph, manifest: Manifest, engines: Mapping[str, Engine], clock: StageClock
 ) -> Assessment:
     """Locate both joints, crop to them, classify the crop."""
-    settings = manifest.segmentation
-    if settings is None:
-        raise AssertionError("the manifest's schema lets no such bundle through")
+    settings = _segmentation(manifest)
     with clock.stage("normalise"):
         seen, cropped_from = _images(radiograph, manifest)
     with clock.stage("segment"):
-        labels = segment(seen, _network(engines["segmenter"], clock), _geometry(settings))
+        labels = segment(seen, network_from_engine(engines["segmenter"], clock), _geometry(settings))
     with clock.stage("locate"):
         rules = RegionRules(dilation=settings.dilation_fraction)
         regions = joint_regions(labels, rules, manifest.numerics, exposed_field(cropped_from))
@@ -69,7 +76,8 @@ def assess_anatomy_aware(
             return Assessment(left, right, None, None, crop.reason or "crop_too_small", notes)
         pixels = cropping.pixels(cropped_from, crop.box)
     with clock.stage("classify"):
-        classification = classify(pixels, _network(engines["classifier"], clock), _classifier_geometry(manifest))
+        network = network_from_engine(engines["classifier"], clock)
+        classification = classify(pixels, network, _classifier_geometry(manifest))
     return Assessment(left, right, crop.box, classification.probability, None, notes)
 
 
@@ -80,25 +88,44 @@ def assess_standard(
     with clock.stage("normalise"):
         _, image = _images(radiograph, manifest)
     with clock.stage("classify"):
-        classification = classify(image, _network(engines["classifier"], clock), _classifier_geometry(manifest))
-    nowhere = JointRegion(None, "not_located_by_system")
-    return Assessment(nowhere, nowhere, None, classification.probability, None)
+        network = network_from_engine(engines["classifier"], clock)
+        classification = classify(image, network, _classifier_geometry(manifest))
+    return Assessment(NOT_LOCATED, NOT_LOCATED, None, classification.probability, None)
+
+
+def anatomy_aware_contract(manifest: Manifest) -> BundleContract:
+    """A segmenter of square windows and a classifier, both of one channel."""
+    standard = standard_contract(manifest)
+    window = _segmentation(manifest).window
+    logits = (1, CLASSES, window, window)
+    segmenter = NetworkContract((1, 1, window, window), {"logits": logits})
+    return replace(standard, networks={"segmenter": segmenter, **standard.networks})
+
+
+def standard_contract(manifest: Manifest) -> BundleContract:
+    """A classifier of one channel."""
+    numerics = frozenset({"corrected", "published"})
+    return BundleContract({"classifier": classifier_contract(1, manifest)}, DISEASE, VERSION, numerics)
 
 
 ANATOMY_AWARE = System(
     name="dorfner2024",
     citation=CITATION,
-    modalities=frozenset({"DX", "CR"}),
+    modalities=RADIOGRAPHY,
     operating_points=(ACCURACY_CUT_OFF,),
+    contract=anatomy_aware_contract,
     assess=assess_anatomy_aware,
+    high_risk=HIGH_RISK,
 )
 
 STANDARD = System(
     name="dorfner2024-standard",
     citation=CITATION,
-    modalities=frozenset({"DX", "CR"}),
+    modalities=RADIOGRAPHY,
     operating_points=(STANDARD_CUT_OFF,),
+    contract=standard_contract,
     assess=assess_standard,
+    high_risk=HIGH_RISK,
 )
 
 
@@ -118,6 +145,12 @@ def _images(radiograph: Radiograph, manifest: Manifest) -> tuple[npt.NDArray[np.
     return values, published_eight_bit(values)
 
 
+def _segmentation(manifest: Manifest) -> Segmentation:
+    if manifest.segmentation is None:
+        raise AssertionError("the manifest's schema lets no such bundle through")
+    return manifest.segmentation
+
+
 def _geometry(settings: Segmentation) -> SegmentationGeometry:
     return SegmentationGeometry(settings.size, settings.window, settings.overlap)
 
@@ -127,9 +160,3 @@ def _classifier_geometry(manifest: Manifest) -> ClassifierGeometry:
     if settings is None:
         raise AssertionError("the manifest's schema lets no such bundle through")
     return ClassifierGeometry(settings.rows, settings.columns)
-
-
-def _network(engine: Engine, clock: StageClock) -> Callable[[Array], Array]:
-    """An engine of one input, as the stages call it: they want its logits."""
-    (given,) = engine.spec.inputs
-    return lambda array: engine.run({given.name: array}, deadline=clock.deadline)["logits"]

@@ -1,0 +1,80 @@
+"""Classification of the whole radiograph by a ResNet-50 (Bressem 2021).
+
+Bressem KK, Vahldiek JL, Adams L, et al. Deep learning for detection of radiographic sacroiliitis: achieving
+expert-level performance. Arthritis Research & Therapy 23:106, 2021.
+
+Datasets and pre-processing: gray levels adjusted and images cropped to the pelvis by hand. Model training: fastai, a
+ResNet-50 first trained on ImageNet, its input resized up to 768 x 768. Three cut-offs are proposed.
+
+Ours: the automatic normaliser to 8 bits in place of the hand, no crop, and fastai's squish for the resize, which the
+paper leaves open; a radiograph that shows far more than a pelvis is not what the network was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from edge_sacro.classify import classification_from_logits
+from edge_sacro.engine import Engine
+from edge_sacro.manifest import Manifest
+from edge_sacro.orient import canonical_from_stored
+from edge_sacro.preprocess.imagenet import imagenet_input
+from edge_sacro.preprocess.normalise import VERSION, eight_bit_from_radiograph
+from edge_sacro.preprocess.squish import squished
+from edge_sacro.stages import StageClock
+from edge_sacro.systems.base import (
+    DISEASE,
+    NOT_LOCATED,
+    RADIOGRAPHY,
+    Array,
+    Assessment,
+    System,
+    network_from_engine,
+)
+from edge_sacro.systems.contract import BundleContract, classifier_contract
+from edge_sacro.types import OperatingPoint, Radiograph
+
+CITATION = "Bressem KK et al., Arthritis Res Ther 2021"
+_SOURCE = f"{CITATION}, Results: cut-off {{}}, from the validation dataset (n = 229)"
+OPERATING_POINTS = (
+    OperatingPoint("balanced", 0.724, _SOURCE.format("3, optimal relationship of sensitivity and specificity")),
+    OperatingPoint("sensitivity", 0.475, _SOURCE.format("1, favouring sensitivity over specificity")),
+    OperatingPoint("specificity", 0.787, _SOURCE.format("2, favouring specificity over sensitivity")),
+)
+
+
+def assess(radiograph: Radiograph, manifest: Manifest, engines: Mapping[str, Engine], clock: StageClock) -> Assessment:
+    """Classify the whole radiograph; no joint is located."""
+    with clock.stage("normalise"):
+        given = network_input(radiograph, manifest)
+    with clock.stage("classify"):
+        logits = network_from_engine(engines["classifier"], clock)(given)
+        classification = classification_from_logits(logits)
+    return Assessment(NOT_LOCATED, NOT_LOCATED, None, classification.probability, None)
+
+
+def network_input(radiograph: Radiograph, manifest: Manifest) -> Array:
+    """Normalise to 8 bits, squish, scale to 0..1, normalise as ImageNet: (1, 3, rows, columns)."""
+    settings = manifest.classification
+    if settings is None:
+        raise AssertionError("the manifest's schema lets no such bundle through")
+    image = canonical_from_stored(eight_bit_from_radiograph(radiograph), radiograph.orientation)
+    small = squished(image, (settings.rows, settings.columns))
+    return imagenet_input(small.astype(np.float32) / np.float32(255))
+
+
+def contract(manifest: Manifest) -> BundleContract:
+    """A classifier of three channels."""
+    return BundleContract({"classifier": classifier_contract(3, manifest)}, DISEASE, VERSION)
+
+
+SYSTEM = System(
+    name="bressem2021",
+    citation=CITATION,
+    modalities=RADIOGRAPHY,
+    operating_points=OPERATING_POINTS,
+    contract=contract,
+    assess=assess,
+)

@@ -1,0 +1,87 @@
+"""Classification of CT slices by one of five networks (Fu 2024).
+
+Fu Q, Yuan X, Han X, Wang W, Zhang J, Yuan X. Enhancing the diagnostic accuracy of sacroiliitis: a machine learning
+approach applied to computed tomography imaging. British Journal of Hospital Medicine, 2024.
+
+Data collection and pre-processing: CT images of 512 x 512, their size and gray values adjusted with OpenCV. Training:
+VGG-16, ResNet-101, DenseNet, Inception-v4 and ResNeXt-50, each telling sacroiliitis from none. Neither window, nor
+resize, nor cut-off is stated, and how PCA and whitening were applied is not said well enough to be repeated.
+
+Ours: axial slices; Hounsfield units through a bone window to 0..1; OpenCV's bilinear resize of that to the network's
+size, whatever the aspect; three equal channels with ImageNet's statistics; and the larger of the two classes decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from edge_sacro.classify import classification_from_logits
+from edge_sacro.engine import Engine
+from edge_sacro.errors import WrongView
+from edge_sacro.manifest import Manifest
+from edge_sacro.orient import canonical_from_stored
+from edge_sacro.preprocess.imagenet import imagenet_input
+from edge_sacro.preprocess.window import VERSION, windowed
+from edge_sacro.stages import StageClock
+from edge_sacro.systems.base import NOT_LOCATED, Array, Assessment, System, network_from_engine
+from edge_sacro.systems.contract import BundleContract, classifier_contract
+from edge_sacro.types import OperatingPoint, Radiograph
+
+CITATION = "Fu Q et al., Br J Hosp Med 2024"
+CLASSES = ("no sacroiliitis", "sacroiliitis")
+NETWORKS = ("vgg16", "resnet101", "densenet121", "inception_v4", "resnext50")
+LARGER_CLASS = OperatingPoint("larger_class", 0.5, f"ours, the larger of two classes: {CITATION} states no cut-off")
+
+
+def assess(radiograph: Radiograph, manifest: Manifest, engines: Mapping[str, Engine], clock: StageClock) -> Assessment:
+    """Classify one slice; no joint is located in it."""
+    with clock.stage("normalise"):
+        given = network_input(radiograph, manifest)
+    with clock.stage("classify"):
+        logits = network_from_engine(engines["classifier"], clock)(given)
+        classification = classification_from_logits(logits)
+    return Assessment(NOT_LOCATED, NOT_LOCATED, None, classification.probability, None)
+
+
+def network_input(radiograph: Radiograph, manifest: Manifest) -> Array:
+    """Window, turn to the usual view, resize, normalise as ImageNet: (1, 3, rows, columns).
+
+    Raises:
+        WrongView: the slice is not axial; a localizer is coronal or sagittal.
+        MissingAttributes: the values are not in Hounsfield units.
+    """
+    settings, window = manifest.classification, manifest.hounsfield_window
+    if settings is None or window is None:
+        raise AssertionError("the manifest's schema lets no such bundle through")
+    axes = radiograph.orientation.row + radiograph.orientation.column
+    if not (set(axes) & set("LR") and set(axes) & set("AP")):
+        raise WrongView(
+            f"the slice runs along {axes[0]} and {axes[1]} and is not axial",
+            source=radiograph.source,
+            remedy="Send the axial slices of the series.",
+        )
+    values = windowed(radiograph, window.center, window.width)
+    image = canonical_from_stored(values, radiograph.orientation)
+    resized = cv2.resize(image, (settings.columns, settings.rows), interpolation=cv2.INTER_LINEAR)
+    return imagenet_input(np.asarray(resized, np.float32))
+
+
+def contract(manifest: Manifest) -> BundleContract:
+    """A classifier of three channels."""
+    return BundleContract({"classifier": classifier_contract(3, manifest)}, (CLASSES,), VERSION)
+
+
+SYSTEMS = tuple(
+    System(
+        name=f"fu2024-{network}",
+        citation=CITATION,
+        modalities=frozenset({"CT"}),
+        operating_points=(LARGER_CLASS,),
+        contract=contract,
+        assess=assess,
+    )
+    for network in NETWORKS
+)
