@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export import anatomy_aware
+from export.architectures import CLASSIFIER, SEGMENTER
 from export.onnx_graph import onnx_from_module
-from tests.golden.weights import generated_tensor
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -18,10 +17,7 @@ SEGMENTER_FILE, CLASSIFIER_FILE = "segmentation_model.pt", "classification_model
 
 def generated_weights(network: str) -> dict[str, np.ndarray]:
     """Every tensor of ``"seg"`` or ``"cls"`` under its key in the published checkpoint."""
-    module = anatomy_aware.segmenter() if network == "seg" else anatomy_aware.classifier()
-    prefix = "" if network == "seg" else "model."
-    keys = {prefix + key: tuple(value.shape) for key, value in module.state_dict().items()}
-    return {key: generated_tensor(network, key, shape) for key, shape in keys.items()}
+    return {"seg": SEGMENTER, "cls": CLASSIFIER}[network].generated()
 
 
 def write_checkpoints(folder: Path) -> None:
@@ -37,16 +33,16 @@ def write_checkpoints(folder: Path) -> None:
 
 def write_onnx(folder: Path) -> tuple[Path, Path]:
     """Both networks exported from their checkpoints in ``folder``: segmenter, classifier."""
-    segmenter = anatomy_aware.segmenter_from_checkpoint(folder / SEGMENTER_FILE)
-    classifier = anatomy_aware.classifier_from_checkpoint(folder / CLASSIFIER_FILE)
+    segmenter = SEGMENTER.from_checkpoint(folder / SEGMENTER_FILE)
+    classifier = CLASSIFIER.from_checkpoint(folder / CLASSIFIER_FILE)
     return (
-        onnx_from_module(segmenter, folder / "segmenter.onnx", anatomy_aware.SEGMENTER_INPUT),
-        onnx_from_module(classifier, folder / "classifier.onnx", anatomy_aware.CLASSIFIER_INPUT),
+        onnx_from_module(segmenter, folder / "segmenter.onnx", SEGMENTER.shape),
+        onnx_from_module(classifier, folder / "classifier.onnx", CLASSIFIER.shape),
     )
 
 
 def runner(path: Path) -> Run:
-    """The network of an ONNX file, by its input's and output's names."""
+    """The network of an ONNX file, by its input's name; its logits."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

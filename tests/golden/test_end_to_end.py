@@ -72,12 +72,11 @@ def published_crop(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def one_pass(folder: Path, image: np.ndarray) -> np.ndarray:
     import torch
 
-    from export.anatomy_aware import segmenter_from_checkpoint
+    from export.architectures import SEGMENTER
 
+    net = SEGMENTER.from_checkpoint(folder / networks.SEGMENTER_FILE)
     with torch.inference_mode():
-        return segmenter_from_checkpoint(folder / networks.SEGMENTER_FILE)(torch.from_numpy(image)[None, None])[
-            0
-        ].numpy()
+        return net(torch.from_numpy(image)[None, None])[0].numpy()
 
 
 def test_mean_logits_of_nine_windows_meet_the_published_ones(nine_windows: np.ndarray) -> None:
@@ -144,10 +143,10 @@ def test_classifier_meets_the_published_logits_on_noise(full_size: Networks) -> 
 def test_weights_changed_in_one_channel_do_not_meet_it(full_size: Networks) -> None:
     import torch
 
-    from export.anatomy_aware import classifier_from_checkpoint
+    from export.architectures import CLASSIFIER
 
     noise = np.random.Generator(np.random.PCG64(99)).random((1, 1, 416, 628)).astype(np.float32)
-    module = classifier_from_checkpoint(full_size.folder / networks.CLASSIFIER_FILE)
+    module = CLASSIFIER.from_checkpoint(full_size.folder / networks.CLASSIFIER_FILE)
     expected = golden("classifier")["rand_pcg64_99/logits"]
     with torch.inference_mode():
         assert worst(module(torch.from_numpy(noise)).numpy(), expected) <= LOGITS

@@ -1,14 +1,12 @@
-"""The published checkpoints' layouts, what is refused and how it is named, and the exported graphs."""
+"""The published checkpoints' layouts, what is refused and how it is named."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import onnxruntime
 import pytest
 
 pytest.importorskip("torch")
@@ -17,8 +15,9 @@ pytest.importorskip("monai")
 import torch
 
 from edge_sacro.errors import BundleContractBroken, UsageError
-from export import anatomy_aware
-from export.onnx_graph import onnx_from_module, round_to_half, store_in_half
+from export.architectures import ARCHITECTURES, CLASSIFIER, SEGMENTER, Architecture
+from export.checkpoint import Layout, filled, weights_from_checkpoint
+from export.networks.unet import in_display_orientation
 from tests.golden import networks
 from tests.golden.arrays import displayed, golden, worst
 from tests.golden.weights import digest, generated_tensor
@@ -62,7 +61,7 @@ def test_architectures_have_the_published_keys_shapes_and_counts(network: str) -
     keys, parameters = KEYS_AND_PARAMETERS[network]
     assert len(weights) == keys
     assert digest(weights) == DIGESTS[network]
-    module = anatomy_aware.segmenter() if network == "seg" else anatomy_aware.classifier()
+    module = on_paper(SEGMENTER if network == "seg" else CLASSIFIER)
     assert sum(parameter.numel() for parameter in module.parameters()) == parameters
 
 
@@ -82,9 +81,9 @@ def test_segmenter_in_display_orientation_meets_the_published_logits(folder: Pat
     image = torch.from_numpy(displayed(arrays["tiny64_in"]))[None]
     expected = displayed(arrays["tiny64_logits"])
     with torch.inference_mode():
-        net = anatomy_aware.segmenter_from_checkpoint(folder / networks.SEGMENTER_FILE)
+        net = SEGMENTER.from_checkpoint(folder / networks.SEGMENTER_FILE)
         assert worst(net(image)[0].numpy(), expected) <= 1e-4
-        as_trained = anatomy_aware.in_display_orientation(net)
+        as_trained = in_display_orientation(net)
         assert worst(as_trained(image)[0].numpy(), expected) > 1
         transposed = as_trained(image.transpose(-1, -2).contiguous()).transpose(-1, -2)[0].numpy()
         assert worst(transposed, expected) <= 1e-4
@@ -93,18 +92,37 @@ def test_segmenter_in_display_orientation_meets_the_published_logits(folder: Pat
 @pytest.mark.parametrize("other", ["state_dict", "network"])
 def test_a_checkpoint_of_the_other_network_is_refused(folder: Path, other: str) -> None:
     load, file = {
-        "network": (anatomy_aware.classifier_from_checkpoint, networks.SEGMENTER_FILE),
-        "state_dict": (anatomy_aware.segmenter_from_checkpoint, networks.CLASSIFIER_FILE),
+        "network": (CLASSIFIER.from_checkpoint, networks.SEGMENTER_FILE),
+        "state_dict": (SEGMENTER.from_checkpoint, networks.CLASSIFIER_FILE),
     }[other]
     with pytest.raises(UsageError, match="no tensors under"):
         load(folder / file)
 
 
-def changed(folder: Path, tmp_path: Path, change: object) -> Path:
-    content = torch.load(folder / networks.CLASSIFIER_FILE, weights_only=True)
-    change(content["state_dict"])  # type: ignore[operator]
-    torch.save(content, tmp_path / "changed.ckpt")
+def hollow(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """Weights of these shapes in a file of no size: each tensor repeats one number."""
+    counter = ".num_batches_tracked"
+    return {
+        key: torch.zeros((), dtype=torch.int64 if key.endswith(counter) else torch.float32).expand(shape)
+        for key, shape in shapes.items()
+    }
+
+
+def changed(tmp_path: Path, change: object) -> Path:
+    weights = hollow({f"model.{key}": tuple(value.shape) for key, value in on_paper(CLASSIFIER).state_dict().items()})
+    change(weights)  # type: ignore[operator]
+    torch.save({"state_dict": weights}, tmp_path / "changed.ckpt")
     return tmp_path / "changed.ckpt"
+
+
+def on_paper(architecture: Architecture) -> torch.nn.Module:
+    with torch.device("meta"):
+        return architecture.build(architecture.shape, frozenset())
+
+
+def test_a_hollow_file_of_the_right_layout_is_taken(tmp_path: Path) -> None:
+    net = CLASSIFIER.from_checkpoint(changed(tmp_path, len))
+    assert not any(value.any() for value in net.state_dict().values())
 
 
 @pytest.mark.parametrize(
@@ -120,16 +138,16 @@ def changed(folder: Path, tmp_path: Path, change: object) -> Path:
         (dict.clear, r"327 missing: conv1\.weight, .*…"),
     ],
 )
-def test_other_keys_or_shapes_are_refused_by_name(folder: Path, tmp_path: Path, change: object, named: str) -> None:
+def test_other_keys_or_shapes_are_refused_by_name(tmp_path: Path, change: object, named: str) -> None:
     with pytest.raises(BundleContractBroken, match=named):
-        anatomy_aware.classifier_from_checkpoint(changed(folder, tmp_path, change))
+        CLASSIFIER.from_checkpoint(changed(tmp_path, change))
 
 
 def test_a_training_runs_own_classes_do_not_hinder_loading(folder: Path, tmp_path: Path) -> None:
-    content = torch.load(folder / networks.CLASSIFIER_FILE, weights_only=True)
+    content = torch.load(folder / networks.CLASSIFIER_FILE, weights_only=True, mmap=True)
     content["callbacks"] = {"stopper": Unknown(), "space": SimpleNamespace(best=1)}
     torch.save(content, tmp_path / "run.ckpt")
-    net = anatomy_aware.classifier_from_checkpoint(tmp_path / "run.ckpt")
+    net = CLASSIFIER.from_checkpoint(tmp_path / "run.ckpt")
     expected = generated_tensor("cls", "model.fc.4.weight", (2, 1024))
     np.testing.assert_array_equal(net.state_dict()["fc.4.weight"].numpy(), expected)
 
@@ -138,7 +156,7 @@ def test_code_in_a_checkpoint_does_not_run(folder: Path, tmp_path: Path) -> None
     witness = tmp_path / "witness"
     torch.save({"state_dict": {}, "callbacks": Hostile(witness)}, tmp_path / "hostile.ckpt")
     with pytest.raises((UsageError, BundleContractBroken)):
-        anatomy_aware.classifier_from_checkpoint(tmp_path / "hostile.ckpt")
+        CLASSIFIER.from_checkpoint(tmp_path / "hostile.ckpt")
     assert not witness.exists()
     torch.load(tmp_path / "hostile.ckpt", weights_only=False)
     assert witness.exists()
@@ -150,59 +168,64 @@ def test_what_is_no_checkpoint_is_refused_with_its_name(tmp_path: Path, content:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UsageError, match=r"some\.pt.*no checkpoint can be read"):
-        anatomy_aware.segmenter_from_checkpoint(path)
+        SEGMENTER.from_checkpoint(path)
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"network": 3}, {"network": {"key": 3}}, {}])
 def test_a_file_of_another_layout_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.pt")
     with pytest.raises(UsageError, match="no tensors under 'network'"):
-        anatomy_aware.segmenter_from_checkpoint(tmp_path / "other.pt")
+        SEGMENTER.from_checkpoint(tmp_path / "other.pt")
 
 
-def test_an_exported_graph_has_names_and_static_shapes_and_nothing_of_this_machine(tmp_path: Path) -> None:
-    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.PReLU(), torch.nn.InstanceNorm2d(4))
-    path = onnx_from_module(net, tmp_path / "net.onnx", (1, 1, 32, 48))
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (source,), (result,) = session.get_inputs(), session.get_outputs()
-    assert (source.name, source.shape, result.name, result.shape) == (
-        "image",
-        [1, 1, 32, 48],
-        "logits",
-        [1, 4, 32, 48],
-    )
-    assert [file.name for file in tmp_path.iterdir()] == ["net.onnx"]
-    assert b"site-packages" not in path.read_bytes()
-    image = np.random.default_rng(8).random((1, 1, 32, 48), np.float32)
-    with torch.inference_mode():
-        expected = net(torch.from_numpy(image)).numpy()
-    (found,) = session.run(None, {"image": image})
-    assert worst(found, expected) <= 1e-5
-    assert worst(session.run(None, {"image": image[..., ::-1].copy()})[0], expected) > 1e-1
+def test_a_whole_pickled_model_is_refused_with_the_way_to_save_it(tmp_path: Path) -> None:
+    torch.save(Unknown(), tmp_path / "export.pkl")
+    with pytest.raises(UsageError, match=r"a whole pickled object.*learn\.model\.state_dict"):
+        ARCHITECTURES["bressem2021"]["classifier"].from_checkpoint(tmp_path / "export.pkl")
 
 
-def test_export_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.ReLU())
-    first, second = (onnx_from_module(net, tmp_path / f"{name}.onnx", (1, 1, 16, 16)) for name in "ab")
-    assert first.read_bytes() == second.read_bytes()
+def linear() -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.BatchNorm1d(1))
 
 
-def test_weights_stored_in_half_give_the_same_answer_in_half_the_bytes(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    net = torch.nn.Sequential(torch.nn.Conv2d(1, 64, 7, padding=3), torch.nn.ReLU(), torch.nn.Conv2d(64, 8, 5))
-    values = np.random.default_rng(1).normal(size=(1, 1, 32, 32)).astype(np.float32)
+TRAINED = ARCHITECTURES["fu2024-vgg16"]["classifier"].layout
 
-    def answer(path: Path) -> np.ndarray:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        (found,) = session.run(None, {"image": values})
-        return np.asarray(found)
 
-    plain = onnx_from_module(net, tmp_path / "plain.onnx", (1, 1, 32, 32))
-    rounded = onnx_from_module(round_to_half(net), tmp_path / "rounded.onnx", (1, 1, 32, 32))
-    stored = store_in_half(Path(shutil.copy(rounded, tmp_path / "stored.onnx")))
-    np.testing.assert_array_equal(answer(stored), answer(rounded))
-    assert stored.stat().st_size < 0.6 * rounded.stat().st_size
-    unrounded = store_in_half(Path(shutil.copy(plain, tmp_path / "unrounded.onnx")))
-    assert np.abs(answer(unrounded) - answer(plain)).max() > 0, "negative control: rounding is a change"
+@pytest.mark.parametrize("form", ["plain", "state_dict", "model", "module.", "module.model.", "old format"])
+def test_every_usual_way_to_save_a_classifier_is_read(tmp_path: Path, form: str) -> None:
+    weights = linear().state_dict()
+    prefix = form if form.endswith(".") else ""
+    content: object = {prefix + key: value for key, value in weights.items()}
+    if form in {"state_dict", "model"}:
+        content = {form: content, "epoch": 7, "optimizer": {"state": {}}}
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=form != "old format")
+    found = weights_from_checkpoint(tmp_path / "a.pth", TRAINED)
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[key], weights[key]) for key in weights)
+
+
+def test_two_keys_that_become_one_are_refused(tmp_path: Path) -> None:
+    torch.save({"module.a": torch.zeros(1), "a": torch.ones(1)}, tmp_path / "a.pth")
+    with pytest.raises(BundleContractBroken, match="two keys are a without prefix"):
+        weights_from_checkpoint(tmp_path / "a.pth", TRAINED)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("0.weight", torch.tensor([[1.0, float("nan")]]), "1 not finite: 0.weight"),
+        ("1.running_var", torch.tensor([float("inf")]), "1 not finite: 1.running_var"),
+        ("0.bias", torch.tensor([1]), "1 of another type: 0.bias torch.int64, not torch.float32"),
+    ],
+)
+def test_weights_that_no_network_can_run_on_are_named(key: str, value: torch.Tensor, named: str) -> None:
+    with pytest.raises(BundleContractBroken, match=named):
+        filled(linear(), {**linear().state_dict(), key: value}, "some.pt")
+
+
+def test_weights_in_half_precision_are_taken(tmp_path: Path) -> None:
+    halves = {key: value.half() if value.is_floating_point() else value for key, value in linear().state_dict().items()}
+    torch.save(halves, tmp_path / "a.pt")
+    net = filled(linear(), weights_from_checkpoint(tmp_path / "a.pt", Layout(("",))), "a.pt")
+    assert net.state_dict()["0.weight"].dtype == torch.float32
+    assert torch.equal(net.state_dict()["0.weight"].half(), halves["0.weight"])
