@@ -1,0 +1,27 @@
+"""Every figure of the five papers behind the systems, with its place, and what the papers' other figures make of it."""
+
+from __future__ import annotations
+
+from edge_sacro.reference import bressem2021, dorfner2024, fu2024, noh2021, poddubnyy2020
+from edge_sacro.reference.types import Figure, Interval, Matrix, Paper
+from edge_sacro.reference.verify import Finding, Verdict, verify
+
+__all__ = [
+    "PAPERS",
+    "PAPER_OF_SYSTEM",
+    "Figure",
+    "Finding",
+    "Interval",
+    "Matrix",
+    "Paper",
+    "Verdict",
+    "verify",
+]
+
+PAPERS: dict[str, Paper] = {
+    each.PAPER.name: each.PAPER for each in (noh2021, bressem2021, poddubnyy2020, dorfner2024, fu2024)
+}
+"""The papers by name, in the order of the systems."""
+
+PAPER_OF_SYSTEM: dict[str, Paper] = {**PAPERS, "dorfner2024-standard": PAPERS["dorfner2024"]}
+"""The paper of a system by the system's name; one paper holds two."""
