@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import IO
 
@@ -84,9 +85,6 @@ class Runtime:
             )
             for name, network in manifest.networks.items()
         }
-        one = next(iter(self._engines.values()))
-        self._backend = Backend(name=backend, version=one.vendor_version, precision=self.precision)
-        self._computes = one.computes
 
     def __enter__(self) -> Runtime:
         return self
@@ -119,6 +117,11 @@ class Runtime:
     def infer_with_radiograph(self, source: Readable, *, name: str | None = None) -> tuple[Result, Radiograph | None]:
         """As ``infer``, with the radiograph that was read, for pictures of the result; None where there is none."""
         label = name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "(bytes)")
+        with ExitStack() as stack:
+            engines = {n: stack.enter_context(engine.pinned()) for n, engine in self._engines.items()}
+            return self._infer(source, label, engines)
+
+    def _infer(self, source: Readable, label: str, engines: Mapping[str, Engine]) -> tuple[Result, Radiograph | None]:
         clock = StageClock(self.deadline_s)
         data, radiograph = None, None
         try:
@@ -128,7 +131,7 @@ class Runtime:
                 if radiograph.frames > 1:
                     raise _several_frames(radiograph)
                 notes = dicom.check_acceptance(radiograph, modalities=self.system.modalities, overrides=self.overrides)
-            assessment = self._assess(radiograph, clock)
+            assessment = self._assess(radiograph, engines, clock)
         except InputRefused as refusal:
             fields = results.refused_fields(refusal)
         else:
@@ -138,20 +141,25 @@ class Runtime:
                 "source": results.source_fields(label, data, radiograph),
                 "system": self.system.name,
                 "operating_point": results.applied(self.operating_point),
-                "backend": self._backend,
+                "backend": self._backend(engines),
                 "timings_ms": clock.timings_ms(),
                 **fields,
             }
         )
         return result, radiograph
 
-    def _assess(self, radiograph: Radiograph, clock: StageClock) -> Assessment:
+    def _backend(self, engines: Mapping[str, Engine]) -> Backend:
+        """What computed this result: one backend, or each once where the networks have several."""
+        versions = {engine.backend: engine.vendor_version for engine in engines.values()}
+        return Backend(name="+".join(versions), version="+".join(versions.values()), precision=self.precision)
+
+    def _assess(self, radiograph: Radiograph, engines: Mapping[str, Engine], clock: StageClock) -> Assessment:
         try:
-            assessment = self.system.assess(radiograph, self.bundle.manifest, self._engines, clock)
+            assessment = self.system.assess(radiograph, self.bundle.manifest, engines, clock)
         except DeadlineExceeded:
             nowhere = JointRegion(None, "deadline_exceeded")
             return Assessment(nowhere, nowhere, None, None, "deadline_exceeded")
-        if self._computes:
+        if all(engine.computes for engine in engines.values()):
             return assessment
         nowhere = JointRegion(None, "null_backend")
         return Assessment(nowhere, nowhere, None, None, "null_backend", assessment.notes)

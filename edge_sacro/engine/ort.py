@@ -35,11 +35,15 @@ class OrtEngine(Engine):
 
     Threads split a convolution's output, never the sum over its input, so that results do not depend on their number;
     a test holds it to that. Idle threads sleep rather than spin, since a console has other work.
+
+    Args:
+        spec, model, threads: as :func:`edge_sacro.engine.open_engine` has them.
+        optimise: False runs the graph node by node as it is written: slow, and the reference of qualification.
     """
 
     backend = "onnxruntime"
 
-    def __init__(self, spec: NetworkSpec, model: bytes, threads: int) -> None:
+    def __init__(self, spec: NetworkSpec, model: bytes, threads: int, *, optimise: bool = True) -> None:
         import onnxruntime
 
         super().__init__(spec)
@@ -51,6 +55,8 @@ class OrtEngine(Engine):
         options.use_deterministic_compute = True
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
+        if not optimise:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._ort: Any = onnxruntime
         try:
             self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

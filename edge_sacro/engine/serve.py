@@ -1,0 +1,278 @@
+"""Engines in service: opened only where sealed for this bundle and machine and qualified, replaced without a pause."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from edge_sacro.bundle import Bundle
+from edge_sacro.engine import BACKENDS, open_engine
+from edge_sacro.engine.base import Array, Engine, NetworkSpec
+from edge_sacro.engine.build import sealed_fields
+from edge_sacro.engine.profiles import DeviceProfile, Precision, profile_from_name
+from edge_sacro.engine.seal import Seal
+from edge_sacro.engine.store import EngineStore, Slot
+from edge_sacro.engine.trt_build import PlanOrder
+from edge_sacro.errors import BackendUnavailable, EngineError, EngineNotQualified, EngineStale, UsageError
+from edge_sacro.manifest import NetworkName
+
+
+def order_from_bundle(bundle: Bundle, network: NetworkName, precision: Precision, profile: DeviceProfile) -> PlanOrder:
+    """What is to be built for a network of a bundle.
+
+    A weakly typed engine is made from the fp32 file, whatever its own precision.
+
+    Raises:
+        UsageError: the bundle has no file of that precision.
+    """
+    model = bundle.model(network, "fp32" if profile.weakly_typed else precision, profile.builder)
+    return PlanOrder(network, model, precision, profile)
+
+
+def slot_from_bundle(bundle: Bundle, network: NetworkName, precision: Precision) -> Slot:
+    """Where a network's engine serves. A new version of the bundle has the same slots, so that old engines are seen."""
+    return Slot(bundle.manifest.name, network, precision)
+
+
+def build_command(store: EngineStore, bundle: Bundle, profile: str, precision: str) -> str:
+    """The command that builds the engines of a bundle again."""
+    named = ["--bundle", bundle.path, "--profile", profile, "--precision", precision, "--store", str(store.folder)]
+    return shlex.join(["edge-sacro", "engine", "build", *named])
+
+
+def check_seal(store: EngineStore, bundle: Bundle, network: NetworkName, seal: Seal) -> None:
+    """Hold a seal to what the same build would give here today.
+
+    Raises:
+        EngineStale: a field differs; the message names it with both values, and the command that builds it again.
+        BackendUnavailable: the builder is not installed, or its device is not here.
+    """
+    command = f"Build it again: {build_command(store, bundle, seal.profile, seal.precision)}"
+    try:
+        profile = profile_from_name(seal.profile)
+        order = order_from_bundle(bundle, network, seal.precision, profile)
+    except UsageError as error:
+        raise EngineStale(error.what, source=network) from error
+    expected = sealed_fields(order)
+    kept = [flag for flag in seal.flags if flag.startswith("ranges_sha256=")]
+    expected["flags"] = sorted([*expected["flags"], *kept])
+    for field, value in expected.items():
+        found = getattr(seal, field)
+        if found != value:
+            raise EngineStale(f"its {field} is {found!r}, and here it is {value!r}", source=network, remedy=command)
+
+
+def require_qualified(store: EngineStore, key: str) -> None:
+    """Let an engine pass that has answered the golden inputs.
+
+    Raises:
+        EngineNotQualified: there is no record for exactly these bytes, or it says that the answers were wrong.
+    """
+    record = store.qualification(key)
+    if record is None:
+        raise EngineNotQualified("it has not been run on the golden inputs", source=key[:16])
+    if not record.passed:
+        raise EngineNotQualified(
+            f"its outputs differ by {record.max_difference:.2g} at most and {record.mean_difference:.2g} on average "
+            f"of the reference's range; {record.max_limit:g} and {record.mean_limit:g} are allowed",
+            source=key[:16],
+        )
+
+
+def open_sealed(store: EngineStore, bundle: Bundle, key: str, spec: NetworkSpec, threads: int) -> Engine:
+    """Open an engine of the store that is sealed for this bundle and this machine, qualified or not.
+
+    Args:
+        store: where it is.
+        bundle: that it was built from.
+        key: of the engine.
+        spec: of the network; its name says which one.
+        threads: inside one inference, where the backend has threads.
+
+    Raises:
+        BackendUnavailable: this version runs no engines of that builder.
+        EngineStale: it is another's, or older than something that it depends on.
+        BackendFailed: the backend refuses it.
+    """
+    seal, engine = store.read(key)
+    if seal.builder not in BACKENDS:
+        raise BackendUnavailable(
+            f"no backend of this version runs {seal.builder} engines; there are {', '.join(sorted(BACKENDS))}",
+            source=key[:16],
+            remedy="Build the engine for a profile of those backends: edge-sacro engine build --help.",
+        )
+    check_seal(store, bundle, _network(bundle, spec.name), seal)
+    return open_engine(seal.builder, spec, engine, threads)
+
+
+@dataclass
+class _Lease:
+    """An opened engine, with the assessments that run on it."""
+
+    key: str
+    engine: Engine
+    users: int = 0
+    retired: bool = False
+
+
+class SwappingEngine(Engine):
+    """Delegates to the engine in service. An assessment that began on one ends on it, and it is closed after that."""
+
+    backend = "store"
+
+    def __init__(self, spec: NetworkSpec, key: str, engine: Engine) -> None:
+        super().__init__(spec)
+        self.vendor_version = engine.vendor_version
+        self._lock = threading.Lock()
+        self._current = _Lease(key, engine)
+
+    @property
+    def key(self) -> str:
+        """Of the engine that serves new assessments."""
+        return self._current.key
+
+    @contextmanager
+    def pinned(self) -> Iterator[Engine]:
+        """The engine that serves now, kept open for the whole block."""
+        with self._lock:
+            lease = self._current
+            lease.users += 1
+        try:
+            yield lease.engine
+        finally:
+            with self._lock:
+                lease.users -= 1
+                unused = lease.retired and lease.users == 0
+            if unused:
+                lease.engine.close()
+
+    def swap(self, key: str, engine: Engine) -> None:
+        """Let another engine serve from the next assessment on."""
+        with self._lock:
+            old, self._current = self._current, _Lease(key, engine)
+            self.vendor_version = engine.vendor_version
+            old.retired = True
+            unused = old.users == 0
+        if unused:
+            old.engine.close()
+
+    def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
+        with self.pinned() as engine:
+            return engine.run(inputs, deadline=deadline)
+
+    def close(self) -> None:
+        """Close the engine that serves."""
+        self._current.engine.close()
+
+
+class QualifiedEngines:
+    """The engines of one bundle and precision out of a store: an ``opener`` for a runtime, and their exchange.
+
+    Args:
+        store: of the engines.
+        bundle: that the runtime has; engines of any other are refused.
+        precision: that the runtime has.
+    """
+
+    def __init__(self, store: EngineStore, bundle: Bundle, precision: Precision) -> None:
+        self.store, self.bundle, self.precision = store, bundle, precision
+        self._opened: dict[NetworkName, tuple[SwappingEngine, int]] = {}
+
+    def __call__(self, backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
+        """Open what serves for a network; the backend is the engine's own, and the model is what its seal names.
+
+        Raises:
+            EngineError: no engine serves, or it is stale or not qualified.
+            BackendUnavailable: no backend of this version runs it.
+        """
+        del backend, model
+        network = _network(self.bundle, spec.name)
+        service = self.store.service(slot_from_bundle(self.bundle, network, self.precision))
+        if service is None:
+            command = build_command(self.store, self.bundle, "NAME", self.precision)
+            raise EngineError(
+                f"no engine serves {self.precision} in {self.store.folder}",
+                source=network,
+                remedy=f"Build one: {command}",
+            )
+        engine = SwappingEngine(spec, service.now, self._open(service.now, spec, threads))
+        self._opened[network] = (engine, threads)
+        return engine
+
+    def put_into_service(self, keys: Mapping[NetworkName, str]) -> None:
+        """Open engines, put all of them into service at once, and let the runtime's next assessment use them.
+
+        Raises:
+            EngineError: one of them is stale or not qualified; nothing has changed then.
+            BackendError: one of them cannot be opened; nothing has changed then.
+        """
+        fresh = self._opened_anew(keys)
+        self.store.serve({slot_from_bundle(self.bundle, n, self.precision): key for n, key in keys.items()})
+        self._exchange(keys, fresh)
+
+    def rollback(self) -> dict[NetworkName, str]:
+        """Bring back the engines that served before, all at once; their keys.
+
+        Raises:
+            EngineError: nothing served before, or it may not serve any more; nothing has changed then.
+        """
+        slots = {name: slot_from_bundle(self.bundle, name, self.precision) for name in self.bundle.manifest.networks}
+        before: dict[NetworkName, str] = {}
+        for name, slot in slots.items():
+            service = self.store.service(slot)
+            if service is None or service.before is None:
+                raise EngineError("nothing served before", source=str(slot), remedy="Build or qualify another engine.")
+            before[name] = service.before
+        fresh = self._opened_anew(before)
+        self.store.rollback(list(slots.values()))
+        self._exchange(before, fresh)
+        return before
+
+    def refresh(self) -> list[NetworkName]:
+        """Follow the store where another process has changed what serves; the networks whose engine is another now.
+
+        Raises:
+            EngineError, BackendError: as ``put_into_service``; what served in this process goes on serving.
+        """
+        keys: dict[NetworkName, str] = {}
+        for network, (engine, _) in self._opened.items():
+            service = self.store.service(slot_from_bundle(self.bundle, network, self.precision))
+            if service is not None and service.now != engine.key:
+                keys[network] = service.now
+        self._exchange(keys, self._opened_anew(keys))
+        return list(keys)
+
+    def _opened_anew(self, keys: Mapping[NetworkName, str]) -> dict[NetworkName, Engine]:
+        """Open engines for the networks that run; those that nobody has opened are only looked at."""
+        fresh: dict[NetworkName, Engine] = {}
+        try:
+            for network, key in keys.items():
+                spec = self.bundle.manifest.networks[network].spec(network)
+                _, threads = self._opened.get(network, (None, 1))
+                fresh[network] = self._open(key, spec, threads)
+        except Exception:
+            for engine in fresh.values():
+                engine.close()
+            raise
+        return fresh
+
+    def _exchange(self, keys: Mapping[NetworkName, str], fresh: Mapping[NetworkName, Engine]) -> None:
+        for network, engine in fresh.items():
+            running = self._opened.get(network)
+            if running is None:
+                engine.close()
+            else:
+                running[0].swap(keys[network], engine)
+
+    def _open(self, key: str, spec: NetworkSpec, threads: int) -> Engine:
+        seal = self.store.seal(key)
+        if seal.builder in BACKENDS:
+            require_qualified(self.store, key)
+        return open_sealed(self.store, self.bundle, key, spec, threads)
+
+
+def _network(bundle: Bundle, name: str) -> NetworkName:
+    return next(network for network in bundle.manifest.networks if network == name)

@@ -1,0 +1,139 @@
+"""The building process: builds, stores and qualifies the engines of a bundle, and says so in lines of JSON.
+
+A builder that crashes, hangs or fills the memory ends this process and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edge_sacro.bundle import load_bundle
+from edge_sacro.engine import BACKENDS
+from edge_sacro.engine.build import engine_from_onnx, ranges_from_text, sealed_fields
+from edge_sacro.engine.profiles import Precision, profile_from_name
+from edge_sacro.engine.qualify import PHANTOMS, golden_inputs, qualify
+from edge_sacro.engine.seal import Seal
+from edge_sacro.engine.serve import order_from_bundle
+from edge_sacro.engine.store import EngineStore
+from edge_sacro.engine.trt_build import PlanOrder
+from edge_sacro.errors import BundleFileCorrupt, EdgeSacroError, InternalError, UsageError
+from edge_sacro.manifest import NetworkName
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What a building process is asked for.
+
+    Attributes:
+        bundle, fingerprint: path of the bundle, and what its reader found there; the process takes no other.
+        precision, profile: of the engines.
+        store: folder that they are kept in.
+        networks: those to build; all of the bundle's where empty.
+        ranges: path of a JSON file with the largest magnitude by tensor, or None.
+        phantoms: radiographs that engines are qualified with.
+    """
+
+    bundle: str
+    fingerprint: str
+    precision: Precision
+    profile: str
+    store: str
+    networks: tuple[NetworkName, ...] = ()
+    ranges: str | None = None
+    phantoms: int = PHANTOMS
+
+
+def main() -> None:
+    """Do what the first argument asks for. Messages go to the first standard output, the vendors' chatter to stderr."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def tell(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+
+    fields = json.loads(sys.argv[1])
+    try:
+        keys = build_all(BuildRequest(**{**fields, "networks": tuple(fields["networks"])}), tell)
+    except EdgeSacroError as error:
+        tell({"error": {"code": error.code, "what": error.what, "source": error.source, "remedy": error.remedy}})
+    except Exception as error:  # noqa: BLE001 - the process ends with it, and its parent raises it
+        tell({"error": {"code": InternalError.code, "what": f"{type(error).__name__}: {error}", "source": "builder"}})
+    else:
+        tell({"done": keys})
+
+
+def build_all(request: BuildRequest, tell: Tell) -> dict[str, str]:
+    """Build, store and, where a backend here runs them, qualify; the engines' keys by network.
+
+    Raises:
+        EdgeSacroError: as the loading, the building, the storing and the qualifying do.
+    """
+    bundle, store = load_bundle(request.bundle), EngineStore(request.store)
+    if bundle.fingerprint != request.fingerprint:
+        raise BundleFileCorrupt("it has changed since it was checked", source=request.bundle)
+    profile = profile_from_name(request.profile)
+    networks = request.networks or tuple(bundle.manifest.networks)
+    unknown = [name for name in networks if name not in bundle.manifest.networks]
+    if unknown:
+        known = ", ".join(bundle.manifest.networks)
+        raise UsageError(f"the bundle has no network {unknown[0]}; it has {known}", source="network")
+    ranges = None if request.ranges is None else _ranges(request.ranges)
+    keys: dict[str, str] = {}
+    for name in networks:
+        order = replace(order_from_bundle(bundle, name, request.precision, profile), ranges=ranges)
+        order = replace(order, timing_cache=_timings(store, order))
+        built = engine_from_onnx(order, lambda phase, part, name=name: tell(_progress(name, phase, part)))  # type: ignore[misc]
+        if built.timing_cache:
+            store.write_timing_cache(built.seal, built.timing_cache)
+        keys[name] = store.add(built)
+        tell(
+            {
+                "built": {
+                    "network": name,
+                    "key": keys[name],
+                    "seconds": round(built.seconds, 3),
+                    "bytes": len(built.engine),
+                    "messages": list(built.messages),
+                }
+            }
+        )
+    if profile.builder in BACKENDS:
+        tell(_progress("all networks", "golden inputs", 0.0))
+        golden = golden_inputs(bundle, request.precision, request.phantoms)
+        for name in networks:
+            record = store.qualification(keys[name])
+            if record is None or not record.passed or record.inputs_sha256 != golden.sha256(name):
+                record = qualify(store, bundle, name, keys[name], golden)
+            tell({"qualified": {"network": name, **record.model_dump()}})
+    return keys
+
+
+def request_text(request: BuildRequest) -> str:
+    """A request as ``main`` reads it."""
+    return json.dumps(asdict(request))
+
+
+def _progress(network: str, phase: str, part: float) -> dict[str, Any]:
+    return {"progress": {"network": network, "phase": phase, "part": round(part, 4)}}
+
+
+def _timings(store: EngineStore, order: PlanOrder) -> bytes:
+    if not order.profile.timing_cache:
+        return b""
+    path = store.timing_cache(Seal(**sealed_fields(order), engine_sha256="0" * 64))
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _ranges(path: str) -> dict[str, float]:
+    try:
+        return ranges_from_text(json.loads(Path(path).read_text()))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"it is no JSON object of ranges above 0: {error}", source=path) from error
