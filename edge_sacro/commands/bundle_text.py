@@ -31,11 +31,11 @@ def text_from_checks(path: str, checks: Sequence[Check], bundle: Bundle | None) 
     failed = sum(check.error is not None for check in checks)
     if bundle is None:
         checks_failed = "1 check" if failed == 1 else f"{failed} checks"
-        console.print(Text(f"{path}: REFUSED, {checks_failed} failed", "bold red"))
+        console.print(Text(f"{path}: REFUSED, {checks_failed} failed", "bold red"), soft_wrap=True)
     else:
         pinned = bundle.signed_by is not None
         whose = "intact, and of a pinned key" if pinned else "intact; whose it is was not verified"
-        console.print(Text(f"{path}: {whose}", "bold green" if pinned else "bold yellow"))
+        console.print(Text(f"{path}: {whose}", "bold green" if pinned else "bold yellow"), soft_wrap=True)
         console.print(Text(f"fingerprint {bundle.fingerprint}"))
         if pinned:
             console.print(Text(f"key         {bundle.signed_by}"))
@@ -95,7 +95,8 @@ def _facts(bundle: Bundle) -> list[tuple[str, str]]:
         ("preprocessing", "; ".join([manifest.normaliser, *settings])),
         ("guard band", f"± {manifest.guard_band.half_width:g} around the cut-off is borderline"),
         ("", manifest.guard_band.source),
-        ("signature", "none" if signature is None else f"of the key {signature.key_id}, not verified here"),
+        ("signature", "none" if signature is None else "says that it is of this key; not verified here"),
+        *([] if signature is None else [("", signature.key_id)]),
         ("sequence", str(manifest.sequence)),
         ("fingerprint", bundle.fingerprint),
     ]
