@@ -1,0 +1,103 @@
+"""How far a tensor is from its reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.floating]
+
+
+class Difference:
+    """Differences of one tensor, pooled over the calls of a network.
+
+    Attributes:
+        max_abs: largest absolute difference.
+    """
+
+    def __init__(self) -> None:
+        self.max_abs = 0.0
+        self._count = 0
+        self._squares = {"difference": 0.0, "reference": 0.0, "contender": 0.0, "product": 0.0}
+
+    def add(self, reference: Array, contender: Array) -> None:
+        """Take one more pair of arrays of one shape.
+
+        Raises:
+            ValueError: their shapes differ.
+        """
+        if reference.shape != contender.shape:
+            raise ValueError(f"no difference of {reference.shape} and {contender.shape}")
+        a, b = (array.astype(np.float64).ravel() for array in (reference, contender))
+        difference = b - a
+        self.max_abs = max(self.max_abs, float(np.abs(difference).max(initial=0.0)))
+        self._count += a.size
+        for name, value in (
+            ("difference", difference @ difference),
+            ("reference", a @ a),
+            ("contender", b @ b),
+            ("product", a @ b),
+        ):
+            self._squares[name] += float(value)
+
+    @property
+    def rms(self) -> float:
+        """Root of the mean squared difference."""
+        return float(np.sqrt(self._squares["difference"] / max(self._count, 1)))
+
+    @property
+    def relative_rms(self) -> float:
+        """The same as a part of the reference's root mean square; where that is 0, 1 for any difference."""
+        if self._squares["difference"] == 0:
+            return 0.0
+        reference = self._squares["reference"]
+        return float(np.sqrt(self._squares["difference"] / reference)) if reference > 0 else 1.0
+
+    @property
+    def cosine(self) -> float:
+        """Cosine of the angle between both, -1 to 1; 1 where both are zero, 0 where one is."""
+        norms = self._squares["reference"] * self._squares["contender"]
+        if norms == 0:
+            return 1.0 if self._squares["difference"] == 0 else 0.0
+        return float(np.clip(self._squares["product"] / np.sqrt(norms), -1.0, 1.0))
+
+
+def map_agreement(reference: Array, contender: Array) -> tuple[float, float]:
+    """How well explanations agree: the worst over their channels.
+
+    Args:
+        reference: (..., rows, columns).
+        contender: of the same shape.
+
+    Returns:
+        Pearson's correlation, -1 to 1, where a map that is flat on one side alone counts as 0 and on both as 1; and
+        the distance between both maps' highest values, in cells.
+    """
+    rows, columns = reference.shape[-2:]
+    correlation, distance = 1.0, 0.0
+    for a, b in zip(reference.reshape(-1, rows, columns), contender.reshape(-1, rows, columns), strict=True):
+        flat = [bool(np.ptp(each) == 0) for each in (a, b)]
+        if any(flat):
+            correlation = min(correlation, 1.0 if all(flat) else 0.0)
+            continue
+        correlation = min(correlation, float(np.corrcoef(a.ravel(), b.ravel())[0, 1]))
+        peaks = [np.array(np.unravel_index(int(np.argmax(each)), each.shape)) for each in (a, b)]
+        distance = max(distance, float(np.hypot(*(peaks[0] - peaks[1]))))
+    return correlation, distance
+
+
+def auc(scores: Array, truth: npt.NDArray[np.bool_]) -> float:
+    """Area under the ROC curve, by ranks: how often a positive scores above a negative, ties counting half.
+
+    Args:
+        scores: n probabilities.
+        truth: n; at least one of each.
+
+    Raises:
+        ValueError: one class is absent.
+    """
+    positive, negative = scores[truth], scores[~truth]
+    if positive.size == 0 or negative.size == 0:
+        raise ValueError("no area without positives and negatives")
+    above = (positive[:, None] > negative[None, :]).sum() + 0.5 * (positive[:, None] == negative[None, :]).sum()
+    return float(above / (positive.size * negative.size))
