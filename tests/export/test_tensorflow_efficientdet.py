@@ -52,6 +52,18 @@ PLAIN_OPERATORS = {
     *("Reshape", "Resize", "Sigmoid", "Slice", "Sub", "TopK", "Transpose"),
 }
 
+SCORES = [
+    [0.512, 0.45246],
+    [0.44209, 0.49862],
+    [0.49762, 0.48669],
+    [0.52244, 0.45884],
+    [0.392, 0.42227],
+    [0.63748, 0.23812],
+    [0.50433, 0.47294],
+]
+BOXES = [[0.25779, 0.82108, 0.55985, 1.13307], [-3.77565, -1.79671, 5.038, 2.67462]]
+"""Of the tiny network with drawn variables, when the same code met TensorFlow's outputs of a real model."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:
@@ -123,6 +135,36 @@ def test_a_saved_model_fills_every_tensor(tiny: EfficientDet, tiny_config: Path,
                 torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
         fresh = detector(tiny.pipeline).raw(image_for(tiny))
         assert (fresh[0] - expected[0]).abs().max() > 0.01, "negative control: other weights answer otherwise"
+
+
+def drawn(net: EfficientDet) -> dict[str, np.ndarray]:
+    """Variables by name, scaled so that the signal neither fades nor grows."""
+    found = {}
+    for index, (name, value) in enumerate(variables_from_network(net).items()):
+        signed = np.random.default_rng(index).random(value.shape) * 2 - 1
+        if value.ndim == 4:
+            inputs = 1 if name.endswith("depthwise_kernel") else value.shape[2]
+            found[name] = signed * np.sqrt(6 / (value.shape[0] * value.shape[1] * inputs))
+        else:
+            found[name] = 0.2 * signed + name.endswith(("gamma", "moving_variance", "weights"))
+    return {name: value.astype(np.float32) for name, value in found.items()}
+
+
+def numbers(net: EfficientDet) -> tuple[np.ndarray, np.ndarray]:
+    values = np.random.default_rng(9).random(net.input_shape, np.float32) * 4 - 2
+    with torch.inference_mode():
+        scores, boxes = net.raw(torch.from_numpy(values))
+    return scores[0, ::500].numpy(), boxes[0, [1000, 3068]].numpy()
+
+
+def test_the_numbers_stay_those_of_the_twin_that_met_tensorflow(tiny: EfficientDet) -> None:
+    net = filled(detector(tiny.pipeline), drawn(tiny), "drawn")
+    scores, boxes = numbers(net)
+    np.testing.assert_allclose(scores, SCORES, atol=1e-4)
+    np.testing.assert_allclose(boxes, BOXES, atol=1e-4)
+    net.backbone.endpoints = ((2, 0), (4, 1), (6, 0))
+    moved, _ = numbers(net)
+    assert np.abs(moved - SCORES).max() > 1e-2, "negative control: levels taken elsewhere"
 
 
 @pytest.mark.parametrize(
