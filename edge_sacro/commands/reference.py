@@ -51,7 +51,10 @@ def verify(papers: tuple[str, ...], only: tuple[str, ...], as_json: bool, markdo
     elif markdown:
         click.echo(markdown_from_findings(listed), nl=False)
     else:
-        click.echo(_table(("paper", *COLUMNS, "verdict", "note"), [_row(each) for each in listed]), nl=False)
+        for paper in chosen:
+            rows = [_row(finding) for finding in listed if finding.paper == paper.name]
+            click.echo(f"{paper.name}: {paper.citation}")
+            click.echo(_table((*COLUMNS, "verdict", "note"), rows))
         click.echo(", ".join(f"{verdict}: {count}" for verdict, count in counts.items()))
 
 
@@ -97,7 +100,7 @@ def markdown_from_findings(findings: Sequence[Finding]) -> str:
 
 
 def _row(each: Finding) -> tuple[str, ...]:
-    return each.paper, each.figure, each.place, each.printed, each.recomputed, each.rule, each.verdict.value, each.note
+    return each.figure, each.place, each.printed, each.recomputed, each.rule, each.verdict.value, each.note
 
 
 def _record(figure: Figure) -> dict[str, str | None]:

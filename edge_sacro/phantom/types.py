@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro.errors import UsageError
+from edge_sacro.grades import is_definite
 from edge_sacro.phantom.disease import JointDisease
 from edge_sacro.types import SIDES, Box, Side
 
@@ -115,9 +116,8 @@ class PhantomTruth:
 
     @property
     def mny_positive(self) -> bool:
-        """The radiographic criterion: grade 2 or more on both sides, or 3 or more on one (van der Linden 1984)."""
-        grades = (self.left.grade, self.right.grade)
-        return min(grades) >= 2 or max(grades) >= 3
+        """The modified New York criterion."""
+        return is_definite(self.left.grade, self.right.grade)
 
     def box_of(self, bit: int) -> Box | None:
         """The box round one bit's mask, or None where it is empty."""

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro import dicom
+from edge_sacro.grades import is_definite
 from edge_sacro.orient import canonical_from_stored
 from edge_sacro.phantom import render
 from edge_sacro.phantom.dx import bytes_from_phantom
@@ -64,8 +65,8 @@ class Example:
 
     @property
     def positive(self) -> bool:
-        """Definite radiographic disease: grade 2 or more on both sides, or 3 or more on one."""
-        return min(self.grades) >= 2 or max(self.grades) >= 3
+        """Definite radiographic disease by the modified New York criterion."""
+        return is_definite(*self.grades)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edge_sacro import dicom
 from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.engine import Engine, open_engine
+from edge_sacro.grades import is_definite
 from edge_sacro.locate import Labels, SegmentationGeometry, segment
 from edge_sacro.orient import canonical_from_stored
 from edge_sacro.preprocess.normalise import eight_bit_from_radiograph
@@ -59,8 +60,8 @@ class Case:
 
     @property
     def positive(self) -> bool:
-        """Grade 2 or more on both sides, or 3 or more on one."""
-        return min(self.grades) >= 2 or max(self.grades) >= 3
+        """Definite radiographic disease by the modified New York criterion."""
+        return is_definite(*self.grades)
 
     @property
     def ious(self) -> list[float]:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from edge_sacro.classify import ClassifierGeometry
+from edge_sacro.grades import is_definite
 from export.demonstration.crops import Piece, network_input, piece_from_example, varied
 from export.demonstration.data import Example
 from export.demonstration.loop import Log, Regularisation, Schedule, trained
@@ -70,7 +71,7 @@ def crops_from_examples(examples: Sequence[Example], variants: int, seed: int, w
     else:
         made = [_made(task) for task in tasks]
     grades = np.array([each for _, each in made], np.int64).reshape(-1, 2)
-    positive = (grades.min(axis=1) >= 2) | (grades.max(axis=1) >= 3)
+    positive = np.array([is_definite(left, right) for left, right in grades.tolist()], bool)
     rows, columns = CLASSIFIER_SIZE
     inputs = np.array([each for each, _ in made], np.uint8).reshape(-1, rows, columns)
     return Crops(inputs, positive.astype(np.int64), grades)
