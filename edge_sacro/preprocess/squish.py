@@ -1,11 +1,11 @@
 """Resizing as fastai's squish does it: Pillow's bilinear resize, to a size that need not keep the aspect.
 
 Source: fastai 2, ``vision.augment.Resize(size, method="squish")``, an item transform, whose ``resize`` on an 8-bit
-image is Pillow's with ``BILINEAR`` (Howard and Gugger, Fastai: a layered API for deep learning, Information 11(2), 2020).
-Pillow's filter is a triangle that widens as the image shrinks, which smooths; no other bilinear resize in this package
-does. It works in fixed point and rounds to 8 bits after each of its two passes; so does this, to the last bit. Rows are
-resized along their length first, as Pillow did then; version 13 may choose the other order, which moves a pixel by a
-level.
+image is Pillow's with ``BILINEAR`` (Howard J, Gugger S. Fastai: a layered API for deep learning. Information 11(2),
+2020). Pillow's filter is a triangle that widens as the image shrinks, which smooths; no other bilinear resize in this
+package does. It works in fixed point and rounds to 8 bits after each of its two passes; so does this, to the last bit.
+Rows are resized along their length first, as Pillow did then; version 13 may choose the other order, which moves a
+pixel by a level.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Classification of the whole radiograph by a ResNet-50: the preprint of ``bressem2021`` (Poddubnyy 2020).
 
-Poddubnyy D, Bressem KK, Vahldiek JL, et al. Deep learning for detection of radiographic sacroiliitis: achieving
-expert-level performance. medRxiv 2020.05.19.20105304, 2020.
+Poddubnyy D, et al. medRxiv 2020.05.19.20105304, 2020.
 
 Network and input are those of the later paper. The cohorts are not (1,404 radiographs for training, 247 for validation,
 100 for testing), so weights and cut-offs are not those of the later paper either. Two sets of cut-offs are given, from
