@@ -1,4 +1,4 @@
-"""The full-size published architectures with generated weights, as checkpoints and as ONNX Runtime sessions."""
+"""The full-size published architectures with generated weights: checkpoints, a bundle, ONNX Runtime sessions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from export.architectures import CLASSIFIER, SEGMENTER
-from export.onnx_graph import onnx_from_module
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -31,14 +30,18 @@ def write_checkpoints(folder: Path) -> None:
     torch.save({"state_dict": tensors("cls"), "epoch": 3}, folder / CLASSIFIER_FILE)
 
 
-def write_onnx(folder: Path) -> tuple[Path, Path]:
-    """Both networks exported from their checkpoints in ``folder``: segmenter, classifier."""
-    segmenter = SEGMENTER.from_checkpoint(folder / SEGMENTER_FILE)
-    classifier = CLASSIFIER.from_checkpoint(folder / CLASSIFIER_FILE)
-    return (
-        onnx_from_module(segmenter, folder / "segmenter.onnx", SEGMENTER.shape),
-        onnx_from_module(classifier, folder / "classifier.onnx", CLASSIFIER.shape),
-    )
+def write_bundle(folder: Path) -> Path:
+    """The bundle that ``python -m export model`` makes of the checkpoints in ``folder``."""
+    from click.testing import CliRunner
+
+    from export.__main__ import main
+
+    files = {"segmenter": SEGMENTER_FILE, "classifier": CLASSIFIER_FILE}
+    weights = [part for name, file in files.items() for part in ("--weights", f"{name}={folder / file}")]
+    done = CliRunner().invoke(main, ["model", "dorfner2024", *weights, "--out", str(folder / "bundle")])
+    if done.exit_code:
+        raise AssertionError(done.output)
+    return folder / "bundle"
 
 
 def runner(path: Path) -> Run:

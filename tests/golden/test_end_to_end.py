@@ -44,11 +44,9 @@ class Networks:
 
 
 @pytest.fixture(scope="module")
-def full_size(tmp_path_factory: pytest.TempPathFactory) -> Networks:
-    folder = tmp_path_factory.mktemp("full_size")
-    networks.write_checkpoints(folder)
-    segmenter, classifier = networks.write_onnx(folder)
-    return Networks(folder, networks.runner(segmenter), networks.runner(classifier))
+def full_size(published_bundle: Path) -> Networks:
+    segmenter, classifier = (networks.runner(published_bundle / f"{name}.onnx") for name in ("segmenter", "classifier"))
+    return Networks(published_bundle.parent, segmenter, classifier)
 
 
 @pytest.fixture(scope="module")
