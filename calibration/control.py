@@ -1,0 +1,272 @@
+"""Accuracy control: layers return to float, the costliest first, until the gate passes end to end.
+
+Networks are taken one after another, each beside those that have passed already, so that the last gate is that of the
+whole bundle. How many layers return is found by bisection along the ranking; the last rung, the whole network in float,
+is the reference itself. So a bundle fails only where no layer of any network can be converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from calibration.accuracy import (
+    Answer,
+    Budget,
+    Figures,
+    answers,
+    compared,
+    explanation_agreement,
+    faults,
+    network_faults,
+    probability_pairs,
+)
+from calibration.graph import EXPLANATION, Array, head_nodes, outputs_of, prepared, quantisable_nodes
+from calibration.guard_band import GuardBandMeasurement, measurement_from_pairs
+from calibration.half import half_from_float
+from calibration.placement import placement_faults
+from calibration.quantise import qdq_from_float, relu_as_uint8
+from calibration.ranges import METHODS, Observation, observe
+from calibration.reader import Reading
+from calibration.sensitivity import Convert, LayerError, sensitivity
+from edge_sacro.bundle import Bundle
+from edge_sacro.manifest import Precision
+
+RANKING_INPUTS = 16
+"""Inputs that layers are ranked on; the ranking costs a run of the network over them for every layer."""
+
+
+class GateFailed(Exception):
+    """No layer of any network can be converted within the budget. The message has the figures."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is given.
+
+    Attributes:
+        bundle: with FP32 networks.
+        calibration: inputs that ranges are measured on.
+        validation: inputs and files that the gate is held on; none of its images is in ``calibration``.
+        truths: by a file's SHA-256; empty where none is known.
+        budget: of the gate.
+        backend: that the gate runs on.
+        whole: networks that stay in float without a search.
+        tell: is given a line for each step.
+    """
+
+    bundle: Bundle
+    calibration: Reading
+    validation: Reading
+    truths: Mapping[str, bool]
+    budget: Budget
+    backend: str
+    whole: frozenset[str]
+    tell: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """One network's outcome.
+
+    Attributes:
+        network: its name.
+        model: the graph for every backend; None where the whole network stays in float.
+        method: how ranges were chosen.
+        kept: layers in float, in the ranking's order.
+        head: nodes in float whatever they cost.
+        layers: the ranking.
+        limits: largest magnitude by tensor that level 127 stands for.
+        unconstrained: end-to-end figures with no layer in float, this network alone being converted.
+        explanation: least cosine and peak part on the validation inputs, where there is an explanation.
+    """
+
+    network: str
+    model: Any
+    method: str
+    kept: tuple[str, ...]
+    head: tuple[str, ...]
+    layers: tuple[LayerError, ...]
+    limits: Mapping[str, float]
+    unconstrained: Figures | None
+    explanation: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What passed the gate.
+
+    Attributes:
+        networks: in the order in which they were taken.
+        figures: of the whole bundle, end to end.
+        figures_uint8: the same with ONNX Runtime's own files, where there are such.
+        pairs: what the two precisions' differences ask of the guard band.
+    """
+
+    networks: tuple[Converted, ...]
+    figures: Figures
+    figures_uint8: Figures | None
+    pairs: GuardBandMeasurement
+
+
+def controlled(task: Task, precision: Precision) -> Outcome:
+    """Convert every network of a bundle as far as the budget lets.
+
+    Raises:
+        GateFailed: no layer can be converted, or the file for ONNX Runtime alone breaks the budget.
+        ValueError: calibration and validation share an image.
+    """
+    shared = set(task.calibration.images) & set(task.validation.images)
+    if shared:
+        raise ValueError(f"{len(shared)} images are both in the calibration and in the validation set")
+    gate = _Gate(task)
+    networks = [_converted(task, gate, name, precision) for name in _order(task.bundle)]
+    if all(each.model is None for each in networks):
+        raise GateFailed(f"no layer of any network can be {precision} within the budget; last figures: {gate.last}")
+    found = gate.answers({})
+    figures = gate.compared(found)
+    threshold = task.bundle.manifest.operating_point(None).threshold
+    pairs = measurement_from_pairs(probability_pairs(gate.reference, found), threshold)
+    return Outcome(tuple(networks), figures, _uint8_figures(gate, networks, precision), pairs)
+
+
+class _Gate:
+    """The end-to-end gate with the networks that have passed it so far."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.passed: dict[str, bytes] = {}
+        self.reference: list[Answer] = answers(task.bundle, task.validation.files, {}, task.backend)
+        self.last: Figures | None = None
+
+    def answers(self, models: Mapping[str, bytes]) -> list[Answer]:
+        return answers(self.task.bundle, self.task.validation.files, {**self.passed, **models}, self.task.backend)
+
+    def compared(self, found: Sequence[Answer]) -> Figures:
+        self.last = compared(self.reference, found, self.task.truths, self.task.bundle.manifest)
+        return self.last
+
+
+def _order(bundle: Bundle) -> list[str]:
+    """The classifier first: what stands before it moves its input and would use up its share."""
+    return sorted(bundle.manifest.networks, key=lambda name: (name != "classifier", name))
+
+
+def _converted(task: Task, gate: _Gate, name: str, precision: Precision) -> Converted:
+    model = prepared(task.bundle.model(name, "fp32", task.backend))  # type: ignore[arg-type]
+    head = tuple(node.name for node in model.graph.node if node.name in head_nodes(model))
+    observation = observe(model, task.calibration.inputs[name])
+    search = _Search(task, gate, name, model)
+    best: Converted | None = None
+    for method, limits, convert in _ways(model, observation, precision):
+        if name in task.whole:
+            break
+        most = len(search.operators) - 1 if best is None else len(best.kept) - 1
+        found = search.found(convert, method, most)
+        if found is not None:
+            kept, layers = found
+            best = Converted(name, convert(kept), method, kept, head, layers, limits, search.unconstrained, None)
+        if best is not None and not best.kept:
+            break
+    if best is None:
+        task.tell(f"{name}: stays in float whole")
+        layers = search.layers
+        limits = observation.limits("minmax")
+        return Converted(name, None, "none", tuple(search.operators), head, layers, limits, search.unconstrained, None)
+    gate.passed[name] = best.model.SerializeToString()
+    task.tell(f"{name}: {best.method}, {len(best.kept)} of {len(search.operators)} layers in float")
+    explanation = None
+    if EXPLANATION in search.reference[0]:
+        explanation = explanation_agreement(search.reference, outputs_of(best.model, task.validation.inputs[name]))
+    return Converted(**{**best.__dict__, "explanation": explanation, "unconstrained": search.unconstrained})
+
+
+def _ways(model: Any, observation: Observation, precision: Precision) -> list[tuple[str, Mapping[str, float], Convert]]:
+    """Every way of converting that is tried: a name, the limits and the conversion."""
+    if precision == "fp16":
+        largest = observation.limits("minmax")
+        return [("half", largest, lambda kept: half_from_float(model, largest, kept))]
+
+    def way(limits: Mapping[str, float]) -> Convert:
+        return lambda kept: qdq_from_float(model, limits, kept)
+
+    found = [(method, observation.limits(method)) for method in METHODS]
+    return [(method, limits, way(limits)) for method, limits in found]
+
+
+class _Search:
+    """The search for the fewest layers of one network that must be in float."""
+
+    def __init__(self, task: Task, gate: _Gate, name: str, model: Any) -> None:
+        self.task, self.gate, self.name = task, gate, name
+        types = {node.name: node.op_type for node in model.graph.node}
+        self.operators = {node: types[node] for node in quantisable_nodes(model)}
+        self.reference = outputs_of(model, task.validation.inputs[name])
+        self.ranked_on = task.calibration.inputs[name][:RANKING_INPUTS]
+        self.ranked_reference: list[dict[str, Array]] = outputs_of(model, self.ranked_on)
+        self.unconstrained: Figures | None = None
+        self.layers: tuple[LayerError, ...] = ()
+
+    def found(self, convert: Convert, method: str, most: int) -> tuple[tuple[str, ...], tuple[LayerError, ...]] | None:
+        """The layers to keep, at most ``most``, and the ranking; None where more would be needed."""
+        if self.unconstrained is None:
+            self.unconstrained = self.gate.compared(self._alone(convert(())))
+        self.layers = sensitivity(self.operators, convert, self.ranked_reference, self.ranked_on)
+        if self._passes(convert(()), method, 0):
+            return (), self.layers
+        order = [layer.node for layer in self.layers]
+        if most < 1 or not self._passes(convert(order[:most]), method, most):
+            return None
+        fails, passes = 0, most
+        while passes - fails > 1:
+            middle = (fails + passes) // 2
+            if self._passes(convert(order[:middle]), method, middle):
+                passes = middle
+            else:
+                fails = middle
+        return tuple(order[:passes]), self.layers
+
+    def _passes(self, model: Any, method: str, kept: int) -> bool:
+        inputs = self.task.validation.inputs[self.name]
+        broken = network_faults(self.reference, outputs_of(model, inputs), self.task.budget)
+        if not broken:
+            found = self.gate.answers({self.name: model.SerializeToString()})
+            broken = faults(self.gate.compared(found), self.task.budget)
+        self.task.tell(f"{self.name}: {method}, {kept} layers in float: {'; '.join(broken) or 'passes'}")
+        return not broken
+
+    def _alone(self, model: Any) -> list[Answer]:
+        models = {self.name: model.SerializeToString()}
+        return answers(self.task.bundle, self.task.validation.files, models, self.task.backend)
+
+
+def _uint8_figures(gate: _Gate, networks: Sequence[Converted], precision: Precision) -> Figures | None:
+    """The gate again, with ONNX Runtime's own files in the place of those that have one."""
+    own = uint8_models(networks) if precision == "int8" else {}
+    if not own:
+        return None
+    figures = gate.compared(gate.answers(own))
+    broken = faults(figures, gate.task.budget)
+    if broken:
+        raise GateFailed(f"with uint8 after ReLU: {'; '.join(broken)}")
+    return figures
+
+
+def uint8_models(networks: Collection[Converted]) -> dict[str, bytes]:
+    """The file for ONNX Runtime alone, of the networks in which it differs.
+
+    Raises:
+        GateFailed: Q/DQ do not stand as they should, in this file or in the one for all.
+    """
+    made = {}
+    for each in networks:
+        if each.model is None:
+            continue
+        own, changed = relu_as_uint8(each.model)
+        broken = placement_faults(each.model) + placement_faults(own, relu_uint8=True)
+        if broken:
+            raise GateFailed(f"{each.network}: {'; '.join(broken)}")
+        if changed:
+            made[each.network] = own.SerializeToString()
+    return made
