@@ -76,7 +76,10 @@ def _names(paths: Sequence[str]) -> list[str]:
 
 
 def _joint(joint: Joint) -> str:
-    return joint.state.value.replace("_", " ") if joint.box_px is None else str(joint.box_px)
+    state = joint.state.value.replace("_", " ")
+    if joint.box_px is None:
+        return state
+    return f"{joint.box_px}" if joint.state is State.LOCATED else f"{state} {joint.box_px}"
 
 
 def _explain(console: Console, name: str, result: Result) -> None:

@@ -67,7 +67,8 @@ def overlay_from_result(result: Result, radiograph: Radiograph, report: Report) 
         if joint.box_px is not None:
             box = _shown(joint.box_px, radiograph, scale)
             cv2.rectangle(picture, (box.x0, box.y0), (box.x1, box.y1), colour, 2, cv2.LINE_AA)
-            _outlined(picture, name, (box.x0, max(box.y0 - 10, _TEXT_PX)), colour)
+            named = name if joint.state is State.LOCATED else f"{name}, {joint.state.value}"
+            _outlined(picture, named, (box.x0, max(box.y0 - 10, _TEXT_PX)), colour)
     for letter, column in (("R", _MARGIN_PX), ("L", picture.shape[1] - 2 * _MARGIN_PX)):
         _outlined(picture, letter, (column, picture.shape[0] // 2), (255, 255, 255), _TITLE_PX)
     return np.vstack([_header(result, picture.shape[1]), picture, _footer(result, report, picture.shape[1])])

@@ -128,9 +128,9 @@ class Runtime:
             with clock.stage("read"):
                 data = bytes_from_source(source, DEFAULT_LIMITS, label)
                 radiograph = dicom.read(data, overrides=self.overrides, name=label)
+                notes = dicom.check_acceptance(radiograph, modalities=self.system.modalities, overrides=self.overrides)
                 if radiograph.frames > 1:
                     raise _several_frames(radiograph)
-                notes = dicom.check_acceptance(radiograph, modalities=self.system.modalities, overrides=self.overrides)
             assessment = self._assess(radiograph, engines, clock)
         except InputRefused as refusal:
             fields = results.refused_fields(refusal)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_sacro.decide import is_high_risk, rounded, state_from_probability
+from edge_sacro.decide import HIGH_RISK, Rule, is_high_risk, rounded, state_from_probability
+from edge_sacro.systems import SYSTEMS
 from edge_sacro.systems.dorfner2024 import ACCURACY_CUT_OFF, STANDARD_CUT_OFF
 from edge_sacro.types import OperatingPoint, State
 
@@ -59,6 +60,19 @@ def test_high_risk_is_above_seven_tenths_and_apart_from_the_state() -> None:
     assert is_high_risk(0.7001)
     assert state_from_probability(0.65, POINT, 0.0) is State.POSITIVE
     assert not is_high_risk(0.65)
+
+
+def test_a_system_without_the_rule_of_the_follow_up_analysis_has_no_flag() -> None:
+    assert Rule(POINT, 0.0).is_high_risk(0.9) is None
+    assert Rule(POINT, 0.0, HIGH_RISK).is_high_risk(0.9) is True
+    assert [name for name, system in SYSTEMS.items() if system.high_risk] == ["dorfner2024", "dorfner2024-standard"]
+
+
+def test_the_sentence_says_what_the_state_says() -> None:
+    rule = Rule(POINT, 0.02)
+    assert rule.sentence(0.7) == "probability 0.7000 is above the cut-off 0.59 (accuracy)"
+    assert "not above" in rule.sentence(0.5)
+    assert "no decision can be relied on" in rule.sentence(0.6)
 
 
 def test_published_cut_offs() -> None:

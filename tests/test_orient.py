@@ -43,6 +43,18 @@ def test_a_box_comes_back_to_the_pixels_that_it_held(orientation: Orientation) -
     assert canonical_box_from_stored(stored, orientation, (5, 7)) == box
 
 
+@pytest.mark.parametrize(("row", "column"), ["LP", "LA", "RP", "RA", "PL", "PR", "AL", "AR"])
+def test_an_axial_slice_has_the_patients_front_at_its_top(row: str, column: str) -> None:
+    step = {"L": (0, 1), "R": (0, -1), "P": (1, 0), "A": (-1, 0)}
+    y, x = np.mgrid[0:5, 0:7]
+    orientation = Orientation(row, column, False)
+    (row_back, row_left), (column_back, column_left) = step[row], step[column]
+    back = canonical_from_stored(row_back * x + column_back * y, orientation)
+    left = canonical_from_stored(row_left * x + column_left * y, orientation)
+    assert (np.diff(back, axis=0) == 1).all()
+    assert (np.diff(left, axis=1) == 1).all()
+
+
 def test_the_usual_orientation_changes_nothing() -> None:
     image = np.arange(12).reshape(3, 4)
     assert (canonical_from_stored(image, Orientation("L", "F", True)) == image).all()

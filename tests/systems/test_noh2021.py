@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import cv2
+import jsonschema
 import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.ndimage import map_coordinates
 
+from edge_sacro.console import text_from_report
 from edge_sacro.dicom import read
+from edge_sacro.overlay import overlay_from_result
 from edge_sacro.preprocess.normalise import eight_bit_from_radiograph
-from edge_sacro.report import Result
+from edge_sacro.report import Result, json_from_report
 from edge_sacro.runtime import Runtime
 from edge_sacro.types import State
+from tests.conftest import ROOT
 from tests.systems.bundles import (
     LEFT_BOX,
     RIGHT_BOX,
@@ -214,3 +219,18 @@ def test_the_null_backend_runs_every_stage_and_decides_nothing(tmp_path: Path, r
         result = runtime.infer(radiograph)
     assert (result.state, result.reason_code) == (State.NOT_ASSESSABLE, "null_backend")
     assert {"read", "normalise", "detect", "locate", "total"} == set(result.timings_ms)
+
+
+def test_the_report_meets_its_schema_and_people_see_each_joints_state(
+    watched: tuple[Runtime, Watcher], radiograph: Path
+) -> None:
+    result, image = watched[0].infer_with_radiograph(radiograph)
+    report = watched[0].report([result])
+    schema = json.loads((ROOT / "docs" / "report.schema.json").read_text())
+    document = json.loads(json_from_report(report))
+    jsonschema.validate(document, schema)
+    joint = document["results"][0]["joints"]["left"]
+    assert (joint["state"], joint["probability"] > 0.5) == ("positive", True)
+    assert f"positive {result.joints.left.box_px}" in text_from_report(report)
+    assert image is not None
+    assert overlay_from_result(result, image, report).ndim == 3
