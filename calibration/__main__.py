@@ -15,6 +15,7 @@ from calibration import cache as caches
 from calibration.accuracy import Budget, truths_from_json
 from calibration.control import GateFailed, Outcome, Task, controlled
 from calibration.guard_band import as_text, measure_guard_band, write_guard_band
+from calibration.operating_points_command import operating_points
 from calibration.reader import TooFewImages, dicom_files, inputs_from_files
 from calibration.told import plot_outcome, table_from_outcome
 from calibration.written import record_from_bundle, write_bundle
@@ -98,6 +99,9 @@ def cache(bundle: str, tensorrt: str, out: Path) -> None:
             click.echo(f"  layers to pin to float: {record['networks'][name]['kept_in_float']}")
     except (EdgeSacroError, ValueError) as error:
         _fail(error)
+
+
+main.add_command(operating_points)
 
 
 @main.command("guard-band")
