@@ -26,7 +26,8 @@ td.bad { font-weight: 600; }
 th, td { border-bottom: 1px solid var(--rule); padding: 0.25rem 0.8rem 0.25rem 0; text-align: left;
   vertical-align: top; }
 small { color: var(--soft); }
-svg.plot { width: 100%; height: auto; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
+svg.plot { width: 100%; height: auto; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif;
+  paint-order: stroke; stroke: var(--page); stroke-width: 3px; }
 .grid { stroke: var(--rule); stroke-width: 0.7; } .frame { fill: none; stroke: var(--soft); }
 .band { fill: var(--band); } .cutoff { stroke: var(--ink); stroke-width: 1.2; }
 .limit { stroke: var(--soft); stroke-dasharray: 5 4; } .line { fill: none; stroke-width: 2; }

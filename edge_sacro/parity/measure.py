@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from edge_sacro.bundle import Bundle
 from edge_sacro.engine import BACKENDS, Opener, open_engine
@@ -219,7 +220,7 @@ class _Contender:
 
 def _contenders(bundle: Bundle, setup: Setup, stack: ExitStack) -> tuple[list[_Contender], list[doc.LeftOut]]:
     """Open what is asked for; of the default set, what cannot be used here is left out with the reason."""
-    precisions: list[Precision] = sorted(bundle.manifest.precisions)
+    precisions: list[Precision] = [p for p in get_args(Precision) if p in bundle.manifest.precisions]
     named = setup.against
     wanted = named or [(b, p) for b in BACKENDS if b != "null" for p in precisions]
     found, left_out = [], []

@@ -16,6 +16,7 @@ DASHES = ("", "7 4", "2 3", "9 3 2 3", "12 4", "4 2")
 
 WIDTH, HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 16, 34, 52
+_LEGEND_COLUMNS, _LEGEND_STEP = 3, 19
 
 Points = Sequence[tuple[float, float]]
 
@@ -113,8 +114,10 @@ def svg_from_plot(plot: Plot) -> str:
     def up(value: float) -> float:
         return HEIGHT - _BOTTOM - plot.y.fraction(value) * (HEIGHT - _TOP - _BOTTOM)
 
+    above = _LEGEND_STEP * (_legend_rows(plot.series) - 1)
+    box = f"0 {-above} {WIDTH} {HEIGHT + above}"
     parts = [
-        f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(plot.title)}">',
+        f'<svg class="plot" viewBox="{box}" role="img" aria-label="{escape(plot.title)}">',
         f"<title>{escape(plot.title)}</title>",
         *_grid(plot, across, up),
         *_guides(plot, across, up),
@@ -202,16 +205,19 @@ def _shape(x: float, y: float, index: int, r: float = 4.5) -> str:
 
 
 def _legend(all_series: Sequence[Series]) -> list[str]:
-    """One entry a series, above the frame."""
-    parts, x = [], float(_LEFT)
+    """One entry a series, in rows above the frame."""
+    parts, rows = [], _legend_rows(all_series)
     for index, series in enumerate(all_series):
-        if series.line:
-            parts += _line([(x, _TOP - 16), (x + 26, _TOP - 16)], index)
-        else:
-            parts += _marks([(x + 13, _TOP - 16)], (), index)
-        parts.append(_text(x + 32, _TOP - 12, series.name, "start"))
-        x += 48 + 6.8 * len(series.name)
+        row, column = divmod(index, _LEGEND_COLUMNS)
+        x = _LEFT + column * (WIDTH - _LEFT - _RIGHT) / _LEGEND_COLUMNS
+        y = _TOP - 16 - _LEGEND_STEP * (rows - 1 - row)
+        parts += _line([(x, y), (x + 26, y)], index) if series.line else _marks([(x + 13, y)], (), index)
+        parts.append(_text(x + 32, y + 4, series.name, "start"))
     return parts
+
+
+def _legend_rows(all_series: Sequence[Series]) -> int:
+    return max(math.ceil(len(all_series) / _LEGEND_COLUMNS), 1)
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
