@@ -19,20 +19,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from calibration.roc import QUANTILES, Curve, Floats, Integers, Interval, exact_interval
 from calibration.scores import STEPS, Scores
 from edge_sacro.errors import CalibrationRefused, UsageError
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
-LEVEL = 0.95
-"""Of every interval."""
-
-_QUANTILES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-_CLOSE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -62,14 +53,6 @@ class Options:
     def weights(self) -> dict[str, float | None]:
         """The weight of sensitivity by the cut-off's name; None for the share of positive images."""
         return {"sensitivity": self.weight, "specificity": 1 - self.weight, "balanced": 0.5, "accuracy": None}
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Two ends, both included."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -151,7 +134,7 @@ def choose(scores: Scores, options: Options | None = None) -> OperatingPoints:
     splits = _splits(scores, options)
     resampled = _resampled_weights(scores, options)
     curves = [Curve(scores, weights) for weights in resampled]
-    low, high = np.quantile([curve.auc() for curve in curves], _QUANTILES)
+    low, high = np.quantile([curve.auc() for curve in curves], QUANTILES)
     return OperatingPoints(
         images=len(scores.steps),
         patients=scores.patient_count,
@@ -165,56 +148,6 @@ def choose(scores: Scores, options: Options | None = None) -> OperatingPoints:
         options=options,
         sha256=scores.sha256,
     )
-
-
-class Curve:
-    """Sensitivity and specificity at every cut-off that tells two neighbouring scores apart.
-
-    Args:
-        scores: of images.
-        weights: how often each image counts, n numbers from 0.
-
-    Raises:
-        CalibrationRefused: one class does not count at all.
-    """
-
-    def __init__(self, scores: Scores, weights: Floats) -> None:
-        used = weights > 0
-        values, places = np.unique(scores.steps[used], return_inverse=True)
-        sick = np.bincount(places, weights[used] * scores.positive[used], len(values))
-        well = np.bincount(places, weights[used] * ~scores.positive[used], len(values))
-        if not sick.any() or not well.any():
-            raise CalibrationRefused(
-                "a part of the images has one class alone", remedy="Ask for fewer folds, or give more patients."
-            )
-        self._sick, self._well = sick, well
-        self.prevalence = float(sick.sum() / (sick.sum() + well.sum()))
-        below = np.concatenate(([0], values))
-        above = np.concatenate((values, [STEPS]))
-        thresholds = (below + above) // 2
-        meant = (thresholds > 0) & (thresholds < STEPS)
-        self.thresholds: Integers = thresholds[meant]
-        self.sensitivity: Floats = (1 - np.concatenate(([0.0], np.cumsum(sick))) / sick.sum())[meant]
-        self.specificity: Floats = (np.concatenate(([0.0], np.cumsum(well))) / well.sum())[meant]
-
-    def best(self, weight: float | None) -> int:
-        """The best cut-off in steps: the middle one of those that are equally good; weight None is the prevalence."""
-        weight = self.prevalence if weight is None else weight
-        gain = weight * self.sensitivity + (1 - weight) * self.specificity
-        (best,) = np.nonzero(gain >= gain.max() - _CLOSE)
-        return int(self.thresholds[best[len(best) // 2]])
-
-    def auc(self) -> float:
-        """The chance that a positive image scores above a negative one, ties counted half."""
-        lower = np.cumsum(self._well) - self._well
-        return float((self._sick * (lower + self._well / 2)).sum() / (self._sick.sum() * self._well.sum()))
-
-
-def exact_interval(hits: int, images: int) -> Interval:
-    """Clopper and Pearson's interval of a share (Biometrika 26, 1934, 404-413)."""
-    low = float(beta.ppf(_QUANTILES[0], hits, images - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(_QUANTILES[1], hits + 1, images - hits)) if hits < images else 1.0
-    return Interval(low, high)
 
 
 def _chosen(
@@ -261,13 +194,13 @@ def _rates(called: npt.NDArray[np.bool_], scores: Scores, weights: Floats) -> tu
 
 
 def _interval(values: list[float]) -> Interval:
-    low, high = np.quantile(values, _QUANTILES)
+    low, high = np.quantile(values, QUANTILES)
     return Interval(float(low), float(high))
 
 
 def _steps_interval(values: list[int]) -> Interval:
     """Ends that are cut-offs themselves."""
-    low, high = np.quantile(values, _QUANTILES, method="nearest")
+    low, high = np.quantile(values, QUANTILES, method="nearest")
     return Interval(int(low) / STEPS, int(high) / STEPS)
 
 

@@ -11,7 +11,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from calibration.operating_points import LEVEL, Chosen, Interval, OperatingPoints, Options, Rate, choose
+from calibration.operating_points import Chosen, OperatingPoints, Options, Rate, choose
+from calibration.roc import LEVEL, Interval
 from calibration.scores import scores_from_csv
 from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.bundle_files import write_atomically

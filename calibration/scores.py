@@ -16,7 +16,7 @@ import numpy.typing as npt
 from edge_sacro.decide import PROBABILITY_DECIMALS, rounded
 from edge_sacro.errors import CalibrationRefused, UsageError
 
-STEPS = 10**PROBABILITY_DECIMALS
+STEPS: int = 10**PROBABILITY_DECIMALS
 """Steps between the probabilities 0 and 1."""
 
 LEAST = 20

@@ -13,13 +13,11 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score, roc_auc_score, roc_curve
 
 from calibration.__main__ import main
-from calibration.operating_points import Curve, OperatingPoints, Options, choose, exact_interval
-from calibration.scores import STEPS, Scores, scores_from_arrays, scores_from_csv
+from calibration.operating_points import OperatingPoints, Options, choose
+from calibration.roc import Curve, exact_interval
+from calibration.scores import STEPS, Scores, scores_from_arrays
 from edge_sacro.bundle import load_bundle
-from edge_sacro.decide import state_from_probability
-from edge_sacro.errors import CalibrationRefused, UsageError
 from edge_sacro.systems import SYSTEMS
-from edge_sacro.types import OperatingPoint, State
 from tests.tiny import write_bundle
 
 QUICK = Options(repeats=5, resamples=100)
@@ -204,16 +202,6 @@ def test_images_that_are_repeated_narrow_the_interval_only_if_their_patient_is_n
     assert untold.high - untold.low < 0.65 * (once.high - once.low)
 
 
-def test_an_image_is_called_here_as_the_runtime_calls_it() -> None:
-    random = np.random.default_rng(5)
-    probabilities = [*random.random(400), 0.59, 0.5901, 0.59005, 0.59004999, 0.59006, 0.58995]
-    scores = scores_from_arrays([True, False] * 203, probabilities)
-    for threshold in (0.59, 0.5901, 0.1234):
-        point = OperatingPoint("any", threshold, "test")
-        states = [state_from_probability(float(each), point, 0.0) is State.POSITIVE for each in probabilities]
-        assert states == list(scores.steps > round(threshold * STEPS))
-
-
 def test_a_score_at_the_cut_off_is_negative() -> None:
     split = scores_from_arrays([True] * 20 + [False] * 20, [0.5001] * 20 + [0.5] * 20)
     point = choose(split, QUICK).points[2]
@@ -225,65 +213,6 @@ def _csv(path: Path, scores: Scores, heading: str = "truth,score") -> Path:
     rows = (f"{int(truth)},{step / STEPS}" for truth, step in zip(scores.positive, scores.steps, strict=True))
     path.write_text("\n".join([heading, *rows]) + "\n")
     return path
-
-
-GOOD = "truth,score\n" + "1,0.8\n0,0.2\n" * 20
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "column 'truth' is missing"),
-        ("truth\n1\n", "column 'score' is missing"),
-        ("truth,score,score\n1,0.5,0.5\n", "column 'score' is there twice"),
-        (GOOD + "1\n", "line 42: it has not the 2 fields"),
-        (GOOD + "1,0.5,7\n", "line 42: it has not the 2 fields"),
-        (GOOD + "2,0.5\n", "line 42: truth is '2'"),
-        (GOOD + "yes,0.5\n", "line 42: truth is 'yes'"),
-        (GOOD + ",0.5\n", "line 42: truth is ''"),
-        (GOOD + "1,nan\n", "line 42: score is 'nan'"),
-        (GOOD + "1,\n", "line 42: score is ''"),
-        (GOOD + "1,inf\n", "line 42: score is 'inf'"),
-        (GOOD + "1,1.01\n", "line 42: score is '1.01'"),
-        (GOOD + "1,-0.1\n", "line 42: score is '-0.1'"),
-        (GOOD + '1,"0.5\n', "line 4.: it is no CSV"),
-        ("truth,score,group\n1,0.5,\n", "line 2: the patient's name is empty"),
-    ],
-)
-def test_a_file_that_is_not_as_it_should_be_is_refused_with_the_line(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(UsageError, match=message):
-        scores_from_csv(tmp_path / "a.csv")
-
-
-def test_too_few_images_one_class_equal_scores_and_too_few_patients_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    for text, message in (
-        ("truth,score\n", "0 images are positive"),
-        ("truth,score\n" + "1,0.8\n" * 30, "0 images are negative, and 20"),
-        ("truth,score\n" + "1,0.8\n0,0.2\n" * 19, "19 images are positive, and 20"),
-    ):
-        path.write_text(text)
-        with pytest.raises(CalibrationRefused, match=message):
-            scores_from_csv(path)
-    path.write_text("truth,score\n" + "1,0.5\n0,0.5\n" * 20)
-    with pytest.raises(CalibrationRefused, match="all scores are the same"):
-        choose(scores_from_csv(path), QUICK)
-    path.write_text("truth,score,group\n" + "1,0.8,a\n0,0.2,b\n" * 20)
-    with pytest.raises(CalibrationRefused, match="1 patients have positive images, and 10 folds"):
-        choose(scores_from_csv(path), QUICK)
-    for options in ({"weight": 0.5}, {"weight": 1.0}, {"folds": 1}, {"repeats": 0}, {"resamples": 1}, {"seed": -1}):
-        with pytest.raises(UsageError):
-            Options(**options)  # type: ignore[arg-type]
-
-
-def test_other_columns_a_byte_order_mark_and_both_names_of_a_patient_are_read(tmp_path: Path) -> None:
-    rows = "".join(f"x,{number % 2},0.{number:03d},i{number},g{number // 2}\n" for number in range(1, 61))
-    (tmp_path / "a.csv").write_text("site,truth, score,id,group\n" + rows, encoding="utf-8-sig")
-    scores = scores_from_csv(tmp_path / "a.csv")
-    assert len(scores.steps) == 60
-    assert scores.patient_count == 31
-    assert scores.steps[4] == 50
 
 
 def _run(*arguments: Any, code: int = 0) -> Result:
