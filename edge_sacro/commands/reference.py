@@ -124,11 +124,13 @@ def _all_papers() -> list[Paper]:
 
 def _paper(name: str) -> Paper:
     from edge_sacro.errors import UsageError
-    from edge_sacro.reference import PAPER_OF_SYSTEM
+    from edge_sacro.reference import PAPERS, paper_of_system
 
-    if name not in PAPER_OF_SYSTEM:
-        raise UsageError(f"no paper and no system is called {name!r}", remedy=f"Known: {', '.join(PAPER_OF_SYSTEM)}.")
-    return PAPER_OF_SYSTEM[name]
+    try:
+        return paper_of_system(name)
+    except KeyError:
+        message = f"no paper and no system is called {name!r}"
+        raise UsageError(message, remedy=f"Papers: {', '.join(PAPERS)}.") from None
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:

@@ -8,13 +8,13 @@ from edge_sacro.reference.verify import Finding, Verdict, verify
 
 __all__ = [
     "PAPERS",
-    "PAPER_OF_SYSTEM",
     "Figure",
     "Finding",
     "Interval",
     "Matrix",
     "Paper",
     "Verdict",
+    "paper_of_system",
     "verify",
 ]
 
@@ -23,5 +23,11 @@ PAPERS: dict[str, Paper] = {
 }
 """The papers by name, in the order of the systems."""
 
-PAPER_OF_SYSTEM: dict[str, Paper] = {**PAPERS, "dorfner2024-standard": PAPERS["dorfner2024"]}
-"""The paper of a system by the system's name; one paper holds two."""
+
+def paper_of_system(system: str) -> Paper:
+    """The paper that a system was published in; ``dorfner2024-standard`` stands in that of ``dorfner2024``.
+
+    Raises:
+        KeyError: no paper is held for this name.
+    """
+    return PAPERS[system.partition("-")[0]]

@@ -108,6 +108,10 @@ CUT_OFFS = (
     Figure("cut-off 3, balanced", "0.724", IN_VALIDATION),
 )
 
+COLUMN_TOTALS = {
+    "validation": {"negatives": "79", "positives": "150", "all": "229"},
+    "test": {"negatives": "129", "positives": "223", "all": "352"},
+}
 _BY_CUT_OFF = (
     # data, cut-off, sensitivity, specificity, row totals, kappa and its interval, right answers, share
     ("validation", 1, "0.993", "0.177", ("16", "227"), ("0.22", "0.11", "0.33"), ("164", "71.6")),
@@ -131,7 +135,7 @@ def _by_cut_off() -> tuple[Figure, ...]:
             Figure(f"{matrix} specificity", specificity, text, derived=(by("specificity", matrix),)),
             _count(f"{matrix} called negative", totals[0], table, by("called negative", matrix)),
             _count(f"{matrix} called positive", totals[1], table, by("called positive", matrix)),
-            _count(f"{matrix} all", {"validation": "229", "test": "352"}[data], table, by("all", matrix)),
+            *(_count(f"{matrix} {of}", total, table, by(of, matrix)) for of, total in COLUMN_TOTALS[data].items()),
             Figure(
                 f"{matrix} kappa",
                 kappa[0],

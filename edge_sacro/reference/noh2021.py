@@ -12,7 +12,8 @@ RESULTS, DETECTION = "Results, Subjects", "Results, Accuracy in detecting sacroi
 TABLE_1, TABLE_2 = "Table 1", "Table 2"
 TEXT = {"joint": "Results, Per joint performance", "image": "Results, Per image performance"}
 HEADED = "the heading orders the counts TP/FN/FP/TN; the row's other figures need TP/FP/FN/TN"
-OF_ACCURACY = "the interval is the one per joint; 91.3 is the upper end of the interval that these counts have"
+OF_ACCURACY = "165 of 190; no whole number of 190 is 91.3%, the upper end of the interval that these counts have"
+OF_OTHER_ROW = "the interval of the accuracy per joint"
 
 MATRICES = (
     Matrix("per joint", tp=156, fp=29, fn=5, tn=190, place=TABLE_2, note="in the order that the row's figures need"),
@@ -219,7 +220,8 @@ def _performance(per: str) -> tuple[Figure, ...]:
         derived = [by(quantity, row, note=OF_ACCURACY if name == "per image accuracy" else "")]
         if quantity in {"sensitivity", "specificity"}:
             derived.append(by(quantity, f"{row} as headed", note=HEADED))
-        interval = Interval(lower, upper, _of_f1(row) if quantity == "F1" else (by("Clopper-Pearson", row, quantity),))
+        exact = by("Clopper-Pearson", row, quantity, note=OF_OTHER_ROW if name == "per image accuracy" else "")
+        interval = Interval(lower, upper, _of_f1(row) if quantity == "F1" else (exact,))
         found.append(Figure(name, value, TABLE_2, True, tuple(derived), interval))
         repeated = Interval(lower, upper, (by("same", name),))
         found.append(Figure(f"{name}, text", value, TEXT[per], True, (by("same", name),), repeated))

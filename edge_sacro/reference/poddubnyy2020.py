@@ -99,6 +99,10 @@ CUT_OFFS = (
     Figure("test cut-off 3, balanced", "0.791", TEXT["test"]),
 )
 
+COLUMN_TOTALS = {
+    "validation": {"negatives": "87", "positives": "160", "all": "247"},
+    "test": {"negatives": "46", "positives": "54", "all": "100"},
+}
 _BY_CUT_OFF = (
     # data, cut-off, sensitivity, specificity, row totals, kappa and its interval, right answers, share
     ("validation", 1, "0.994", "0.667", ("60", "187"), ("0.704", "0.611", "0.794"), ("216", "87.4")),
@@ -126,6 +130,7 @@ def _by_cut_off() -> tuple[Figure, ...]:
             _three_digits(f"{matrix} specificity", specificity, TEXT[data], by("specificity", matrix)),
             _count(f"{matrix} called negative", totals[0], table, by("called negative", matrix)),
             _count(f"{matrix} called positive", totals[1], table, by("called positive", matrix)),
+            *(_count(f"{matrix} {of}", total, table, by(of, matrix)) for of, total in COLUMN_TOTALS[data].items()),
             Figure(f"{matrix} kappa", kappa[0], table, derived=(by("kappa", matrix),), interval=interval),
             _count(f"{matrix} right answers", right[0], table, by("right answers", matrix)),
             Figure(f"{matrix} agreement", right[1], table, percent=True, derived=(by("accuracy", matrix),)),
