@@ -12,6 +12,8 @@ from torch import nn
 
 from edge_sacro.engine.base import TensorSpec
 from edge_sacro.errors import UsageError
+from edge_sacro.systems import fu2024
+from edge_sacro.systems.base import DISEASE
 from export.checkpoint import PLAIN, Layout, filled, weights_from_checkpoint
 from export.gate import Contract
 from export.generated import Array, generated_tensors
@@ -32,10 +34,6 @@ from export.networks.vgg import VGG16
 Shape = tuple[int, int, int, int]
 Keys = Set[str]
 
-DISEASE = ("no definite radiographic sacroiliitis", "definite radiographic sacroiliitis")
-"""Index 1 is the disease in every classifier."""
-
-SLICE = ("no sacroiliitis", "sacroiliitis")
 REGIONS = ("background", "sacrum", "pelvis at the image's left", "pelvis at the image's right")
 
 _PUBLISHED = "Give the published checkpoint, or one saved as torch.save({{{key!r}: weights}}, file)."
@@ -109,7 +107,7 @@ def _whole_radiograph(system: str) -> Architecture:
     return Architecture(
         title="ResNet-50 with fastai's head, fastai's keys",
         shape=(1, 3, 768, 768),
-        classes=DISEASE,
+        classes=DISEASE[0],
         build=lambda _, keys: FastaiResNet50(bias=has_biases(keys)),
         layout=LEARNER,
         seed=(system, ""),
@@ -117,7 +115,7 @@ def _whole_radiograph(system: str) -> Architecture:
 
 
 def _slices(system: str, title: str, build: Callable[[Shape, Keys], nn.Module]) -> Architecture:
-    return Architecture(title, (1, 3, 512, 512), SLICE, build, TRAINED, (system, ""))
+    return Architecture(title, (1, 3, 512, 512), fu2024.CLASSES, build, TRAINED, (system, ""))
 
 
 SEGMENTER = Architecture(
@@ -133,7 +131,7 @@ SEGMENTER = Architecture(
 CLASSIFIER = Architecture(
     title="ResNet-50 with a head of two layers, torchvision's keys",
     shape=(1, 1, 416, 628),
-    classes=DISEASE,
+    classes=DISEASE[0],
     build=lambda *_: anatomy_aware_classifier(),
     layout=CLASSIFICATION_MODEL,
     seed=("cls", "model."),
@@ -165,5 +163,9 @@ def architectures_of(system: str) -> Mapping[str, Architecture]:
         UsageError: there is no such system here.
     """
     if system not in ARCHITECTURES:
-        raise UsageError(f"no system {system!r} can be exported; there are {', '.join(ARCHITECTURES)}", source="SYSTEM")
+        raise UsageError(
+            f"no system {system!r} can be exported here; there are {', '.join(ARCHITECTURES)}",
+            source="SYSTEM",
+            remedy="Detectors of TensorFlow are made by python -m export.tensorflow.",
+        )
     return ARCHITECTURES[system]

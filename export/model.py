@@ -131,7 +131,7 @@ def _exported(order: Order, name: str, architecture: Architecture, probes: Probe
         module = Explained(module)
     model, inferred, differences = graph_from_module(module, contract, probes, source["sha256"])
     record = _network_record(architecture, inferred, source, differences, "PyTorch")
-    return Exported(model, record, max(differences.real["logits"], differences.random["logits"]))
+    return Exported(model, record, _logit_difference(differences))
 
 
 def graph_from_module(
@@ -176,8 +176,13 @@ def _adopted(
     expected = [{"probabilities": answer_of_given(path, image)} for image in probes]
     differences = checked_differences(found, expected, str(path))
     record = _network_record(architecture, inferred, source, differences, "the file as given, in ONNX Runtime")
-    # Logits are not compared: the file may have none. A probability's difference is a quarter of its logit's at most.
-    return Exported(model, record, 4 * max(differences.real["probabilities"], differences.random["probabilities"]))
+    return Exported(model, record, _logit_difference(differences))
+
+
+def _logit_difference(differences: Differences) -> float:
+    """The largest difference of what decides, as one of logits: a probability moves by a quarter of it at most."""
+    name = next(iter(differences.real))
+    return max(differences.real[name], differences.random[name]) * (1 if name == "logits" else 4)
 
 
 def _network_record(

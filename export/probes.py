@@ -13,14 +13,12 @@ from edge_sacro.locate import SegmentationGeometry, segmentation_input
 from edge_sacro.orient import canonical_from_stored
 from edge_sacro.phantom import PhantomOptions, render
 from edge_sacro.phantom.dx import bytes_from_phantom
+from edge_sacro.preprocess.imagenet import imagenet_input
 from edge_sacro.preprocess.normalise import eight_bit_from_radiograph
-from edge_sacro.preprocess.resize import area_resize
+from edge_sacro.preprocess.squish import squished
 from export.architectures import Architecture
 
 Array = npt.NDArray[np.float32]
-
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of RGB images scaled to 0 to 1; the runtime applies them outside the graph."""
 
 
 def phantom_gray() -> npt.NDArray[np.uint8]:
@@ -52,9 +50,7 @@ def input_from_gray(gray: npt.NDArray[np.uint8], architecture: Architecture) -> 
         return np.ascontiguousarray(whole[None, None, :rows, :columns])
     if channels == 1:
         return classifier_input(gray, ClassifierGeometry(rows, columns))[None, None]
-    plane = area_resize(gray, (rows, columns)) / np.float32(255)
-    mean, deviation = (np.array(each, np.float32).reshape(3, 1, 1) for each in (IMAGENET_MEAN, IMAGENET_DEVIATION))
-    return np.asarray((plane - mean) / deviation, np.float32)[None]
+    return imagenet_input(squished(gray, (rows, columns)).astype(np.float32) / np.float32(255))
 
 
 def random_input(architecture: Architecture) -> Array:
