@@ -42,7 +42,7 @@ def table_from_outcome(outcome: Outcome, precision: Precision, sizes: dict[str, 
     lines += ["", "| in float | network | operator | why |", "|---|---|---|---|"]
     for each in outcome.networks:
         if each.model is None:
-            lines.append(f"| all | {each.network} | | no layer of it keeps the budget, or it was asked for |")
+            lines.append(f"| all | {each.network} | | half of its layers in float is not enough, or it was asked for |")
             continue
         kept = [layer for layer in each.layers if layer.node in each.kept]
         lines += [f"| {k.node} | {each.network} | {k.operator} | error {k.error:.4f} alone |" for k in kept]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def residual_net(seed: int = 1) -> bytes:
     return model_from(nodes, weights, (1, 1, 16, 16), {"logits": (1, 2, 16, 16)})
 
 
-def classifier_with_explanation(offset: float = 100.0, gain: float = 8.0) -> bytes:
+def classifier_with_explanation(offset: float = 100.0, gain: float = 8.0, middle: float = 0.75) -> bytes:
     """``shift`` lifts the image by an offset and ``fragile`` takes it off again, so that int8 before it loses all.
 
     ``easy`` follows, then mean, a Gemm to the logits, and an explanation made of the last feature map.
@@ -99,7 +98,7 @@ def classifier_with_explanation(offset: float = 100.0, gain: float = 8.0) -> byt
         "b_fragile": np.full(2, -offset, np.float32),
         "w_easy": np.array([[1, 0.5], [0.25, 1]], np.float32).reshape(2, 2, 1, 1),
         "w_head": np.array([[0, gain], [0, 0]], np.float32),
-        "b_head": np.array([0, -gain * 0.75], np.float32),
+        "b_head": np.array([0, -gain * middle], np.float32),
         "w_cam": np.array([[0.1, 0], [1, 0]], np.float32).reshape(2, 2, 1, 1),
     }
     shapes = {"logits": (1, 2), "explanation": (1, 2, *CLASSIFIER)}
@@ -135,14 +134,14 @@ def write_standard_bundle(folder: Path, classifier: bytes, explained: bool = Tru
     return folder
 
 
-def write_drawings(folder: Path, count: int, seed: int, changed: Callable[[Any], Any] = lambda pixels: pixels) -> Path:
-    """Drawn pelves of differing brightness, and truth.json beside them."""
+def write_drawings(folder: Path, count: int, seed: int, spread: float = 400) -> Path:
+    """Drawn pelves that are brighter or darker by up to ``spread`` levels, and truth.json beside them."""
     folder.mkdir()
     random = np.random.default_rng(seed)
     images = []
     for number in range(count):
-        noise = random.normal(0, 60, (256, 256)) + random.uniform(-400, 400)
-        pixels = np.clip(changed(drawn_pelvis(256, 256)) + noise, 0, 4095).astype(np.uint16)
+        noise = random.normal(0, 0.15 * spread, (256, 256)) + random.uniform(-spread, spread)
+        pixels = np.clip(drawn_pelvis(256, 256) + noise, 0, 4095).astype(np.uint16)
         path = write_dicom(folder / f"{number}.dcm", pixels)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         images.append({"sha256": sha256, "mny_positive": bool(number % 2)})
