@@ -145,9 +145,16 @@ def trust_from_files(keys: Sequence[str | Path], state: str | Path | None) -> Tr
 
 
 def default_state() -> Path:
-    """Where a site remembers sequences if nothing else is said: the user's state folder (XDG)."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "edge-sacro" / "sequences.json"
+    """Where a site remembers sequences if nothing else is said: the user's state folder (XDG).
+
+    Raises:
+        UsageError: the user has none.
+    """
+    try:
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    except RuntimeError as error:
+        raise UsageError(f"there is no folder for it: {error}", source="--state", remedy="Name a file.") from error
+    return base / "edge-sacro" / "sequences.json"
 
 
 def key_id(public_key: bytes) -> str:

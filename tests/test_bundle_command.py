@@ -172,15 +172,19 @@ def test_show_tells_what_a_reader_needs(tmp_path: Path, keys: Path) -> None:
     assert document["signature"]["key_id"] == bundle.signature.key_id
 
 
-def test_infer_takes_only_a_bundle_of_a_pinned_key_and_the_report_names_it(tmp_path: Path, keys: Path) -> None:
+def test_infer_takes_only_a_bundle_of_a_pinned_key_and_the_report_names_it(
+    tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = signed(write_bundle(tmp_path / "tiny", sequence=1), keys / "maker")
     image = write_dicom(tmp_path / "a.dcm")
-    command = ("infer", "--threads", "1", "--json", image, "--state", tmp_path / "state.json", "--bundle")
+    command = ("infer", "--threads", "1", "--json", image, "--bundle")
     signature = load_bundle(folder).signature
     assert signature is not None
+    assert json.loads(_run(*command, folder).stdout)["bundle"]["signed_by"] is None
+    assert "no key is pinned" in _run(*command, folder, "--state", tmp_path / "state.json", code=2).stderr
+    monkeypatch.setenv("EDGE_SACRO_STATE", str(tmp_path / "state.json"))
     document = json.loads(_run(*command, folder, "--trust", keys / "maker.pub").stdout)
     assert document["bundle"]["signed_by"] == signature.key_id
-    assert json.loads(_run(*command, folder).stdout)["bundle"]["signed_by"] is None
     _run(*command, folder, "--trust", keys / "other.pub", code=35)
     _run(*command, "demonstration", "--trust", keys / "maker.pub", code=35)
     _run(*command, folder, code=35, EDGE_SACRO_TRUST=str(keys / "other.pub"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from edge_sacro.commands import exits_with_code
+from edge_sacro.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sacro.bundle import Bundle
@@ -44,7 +45,17 @@ def trust_options(command: Command) -> Command:
 
 
 def trust_from_options(keys: tuple[str, ...], state: str | None) -> Trust | None:
-    """What the options pin; None where no key is pinned."""
+    """What the options pin; None where no key is pinned.
+
+    Raises:
+        UsageError: there is a memory and no key, or a key cannot be read.
+    """
+    if not keys and state is not None:
+        raise UsageError(
+            "a memory of sequences is kept for signed bundles, and no key is pinned",
+            source="--state, EDGE_SACRO_STATE",
+            remedy="Pin the maker's key with --trust.",
+        )
     if not keys:
         return None
     from edge_sacro.trust import default_state, trust_from_files
