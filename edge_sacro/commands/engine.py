@@ -103,13 +103,11 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter an option
     """
     from edge_sacro.bundle import load_bundle
     from edge_sacro.engine.background import BuildProcess
-    from edge_sacro.engine.profiles import profile_from_name
     from edge_sacro.engine.qualify import PHANTOMS
     from edge_sacro.engine.store import EngineStore
-    from edge_sacro.engine.worker import BuildRequest
+    from edge_sacro.engine.worker import BuildRequest, orders_from_request
 
     loaded = load_bundle(bundle, trust_from_options(trust, state))
-    profile_from_name(profile)
     chosen = precision or loaded.manifest.default_precision
     request = BuildRequest(
         bundle=bundle,
@@ -121,6 +119,7 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter an option
         ranges=ranges,
         phantoms=PHANTOMS if phantoms is None else phantoms,
     )
+    orders_from_request(loaded, request)
     keys = BuildProcess(request).run(_tell)
     return _serve(loaded, EngineStore(store), keys, chosen, serve=not no_serve)
 

@@ -75,6 +75,11 @@ class Audit:
         """Of those, the ones that multiply in int8."""
         return sum(kernel.in_int8 for kernel in self.kernels)
 
+    @property
+    def inlined(self) -> int:
+        """Generated functions with a small convolution inside; the text does not tell its arithmetic."""
+        return sum(kernel.kind == "function" and "Corr" in kernel.name for kernel in self.kernels)
+
     def counts(self) -> dict[str, int]:
         """Kernels by kind; the weighted ones also by types and epilogues."""
         return dict(sorted(Counter(_label(kernel) for kernel in self.kernels).items()))

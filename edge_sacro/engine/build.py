@@ -46,13 +46,8 @@ def engine_from_onnx(order: PlanOrder, progress: Progress | None = None) -> Buil
         BackendUnavailable: the builder or the device it builds on is not here, or of another version.
         EngineBuildFailed: the builder refused the network or a setting, with the builder's message.
     """
+    require_buildable(order)
     profile = order.profile
-    if platform.machine() not in profile.machines:
-        known = " or ".join(profile.machines)
-        raise EngineBuildFailed(f"it builds on {known}, and this is {platform.machine()}", source=profile.name)
-    if order.precision not in profile.precisions:
-        known = ", ".join(profile.precisions)
-        raise EngineBuildFailed(f"it takes {known}, not {order.precision}", source=profile.name)
     fields = sealed_fields(order)
     start = time.perf_counter()
     if profile.builder == "onnxruntime":
@@ -62,6 +57,21 @@ def engine_from_onnx(order: PlanOrder, progress: Progress | None = None) -> Buil
     seconds = time.perf_counter() - start
     seal = Seal(**fields, engine_sha256=sha256(plan.content))
     return Built(plan.content, seal, seconds, plan.timing_cache, plan.messages)
+
+
+def require_buildable(order: PlanOrder) -> None:
+    """Hold an order to what its profile takes, before anything is loaded.
+
+    Raises:
+        EngineBuildFailed: the profile builds on another processor, or not in this precision.
+    """
+    profile = order.profile
+    if platform.machine() not in profile.machines:
+        known = " or ".join(profile.machines)
+        raise EngineBuildFailed(f"it builds on {known}, and this is {platform.machine()}", source=profile.name)
+    if order.precision not in profile.precisions:
+        known = ", ".join(profile.precisions)
+        raise EngineBuildFailed(f"it takes {known}, not {order.precision}", source=profile.name)
 
 
 def sealed_fields(order: PlanOrder) -> dict[str, Any]:

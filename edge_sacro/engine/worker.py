@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge_sacro.bundle import load_bundle
+from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.engine import BACKENDS
-from edge_sacro.engine.build import engine_from_onnx, ranges_from_text, sealed_fields
+from edge_sacro.engine.build import engine_from_onnx, ranges_from_text, require_buildable, sealed_fields
 from edge_sacro.engine.profiles import Precision, profile_from_name
 from edge_sacro.engine.qualify import PHANTOMS, golden_inputs, qualify
 from edge_sacro.engine.seal import Seal
@@ -79,17 +79,10 @@ def build_all(request: BuildRequest, tell: Tell) -> dict[str, str]:
     bundle, store = load_bundle(request.bundle), EngineStore(request.store)
     if bundle.fingerprint != request.fingerprint:
         raise BundleFileCorrupt("it has changed since it was checked", source=request.bundle)
-    profile = profile_from_name(request.profile)
-    networks = request.networks or tuple(bundle.manifest.networks)
-    unknown = [name for name in networks if name not in bundle.manifest.networks]
-    if unknown:
-        known = ", ".join(bundle.manifest.networks)
-        raise UsageError(f"the bundle has no network {unknown[0]}; it has {known}", source="network")
-    ranges = None if request.ranges is None else _ranges(request.ranges)
+    orders = orders_from_request(bundle, request)
     keys: dict[str, str] = {}
-    for name in networks:
-        order = replace(order_from_bundle(bundle, name, request.precision, profile), ranges=ranges)
-        order = replace(order, timing_cache=_timings(store, order))
+    for name, given in orders.items():
+        order = replace(given, timing_cache=_timings(store, given))
         built = engine_from_onnx(order, lambda phase, part, name=name: tell(_progress(name, phase, part)))  # type: ignore[misc]
         if built.timing_cache:
             store.write_timing_cache(built.seal, built.timing_cache)
@@ -105,15 +98,37 @@ def build_all(request: BuildRequest, tell: Tell) -> dict[str, str]:
                 }
             }
         )
-    if profile.builder in BACKENDS:
+    if profile_from_name(request.profile).builder in BACKENDS:
         tell(_progress("all networks", "golden inputs", 0.0))
         golden = golden_inputs(bundle, request.precision, request.phantoms)
-        for name in networks:
+        for name in orders:
             record = store.qualification(keys[name])
             if record is None or not record.passed or record.inputs_sha256 != golden.sha256(name):
                 record = qualify(store, bundle, name, keys[name], golden)
             tell({"qualified": {"network": name, **record.model_dump()}})
     return keys
+
+
+def orders_from_request(bundle: Bundle, request: BuildRequest) -> dict[NetworkName, PlanOrder]:
+    """What a request comes to for each network, checked as far as it can be before anything is built.
+
+    Raises:
+        UsageError: there is no such profile, network, precision or file of ranges.
+        EngineBuildFailed: the profile builds on another processor, or not in this precision.
+    """
+    profile = profile_from_name(request.profile)
+    networks = request.networks or tuple(bundle.manifest.networks)
+    unknown = [name for name in networks if name not in bundle.manifest.networks]
+    if unknown:
+        known = ", ".join(bundle.manifest.networks)
+        raise UsageError(f"the bundle has no network {unknown[0]}; it has {known}", source="network")
+    ranges = None if request.ranges is None else _ranges(request.ranges)
+    orders = {
+        name: replace(order_from_bundle(bundle, name, request.precision, profile), ranges=ranges) for name in networks
+    }
+    for order in orders.values():
+        require_buildable(order)
+    return orders
 
 
 def request_text(request: BuildRequest) -> str:
