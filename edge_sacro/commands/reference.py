@@ -42,8 +42,8 @@ def verify(papers: tuple[str, ...], only: tuple[str, ...], as_json: bool, markdo
     chosen = [_paper(name) for name in papers] or _all_papers()
     try:
         found = [finding for paper in chosen for finding in findings_of(paper)]
-    except KeyError as error:
-        raise InternalError(f"the reference data name what does not exist: {error}", source="reference") from error
+    except (KeyError, ValueError) as error:
+        raise InternalError(f"the reference data are broken: {error}", source="reference") from error
     listed = [finding for finding in found if finding.verdict.value in (only or VERDICTS[:3])]
     counts = {verdict: sum(finding.verdict.value == verdict for finding in found) for verdict in VERDICTS}
     if as_json:

@@ -126,8 +126,8 @@ def _uses(rules: str) -> dict[str, tuple[Paper, Figure]]:
 
 def _alone(paper: Paper, figure: Figure) -> Paper:
     """The paper with a figure's own derivations and no others."""
-    bare = tuple(replace(f, derived=(), interval=_ends_only(f)) for f in paper.figures)
-    return _with_figure(replace(paper, figures=bare), figure)
+    bare = tuple(replace(f, derived=(), interval=_ends_only(f), published=True) for f in paper.figures)
+    return _with_figure(replace(paper, figures=bare), replace(figure, published=True))
 
 
 def _ends_only(figure: Figure) -> Interval | None:
@@ -228,6 +228,14 @@ def test_data_that_name_what_does_not_exist_are_an_error(derivation: object) -> 
     broken = Paper("a paper", "none", (Figure("AUC", "0.9", "nowhere", derived=(derivation,)),))  # type: ignore[arg-type]
     with pytest.raises(KeyError):
         verify(broken)
+
+
+def test_a_number_counted_on_the_way_is_no_finding_but_must_be_right() -> None:
+    paper = PAPERS["noh2021"]
+    counted = paper.figure("positive joints")
+    assert counted.name not in {each.figure for each in verify(paper)}
+    with pytest.raises(ValueError, match="positive joints is not 162"):
+        verify(_with_figure(paper, replace(counted, printed="162")))
 
 
 @pytest.mark.parametrize("system", sorted(SYSTEMS))
