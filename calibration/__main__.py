@@ -14,7 +14,7 @@ import click
 from calibration import cache as caches
 from calibration.accuracy import Budget, truths_from_json
 from calibration.control import GateFailed, Outcome, Task, controlled
-from calibration.guard_band import as_text, measure_guard_band, write_guard_band
+from calibration.guard_band import as_text, measure_guard_band, unstable_images, write_guard_band
 from calibration.operating_points_command import operating_points
 from calibration.reader import TooFewImages, dicom_files, inputs_from_files
 from calibration.told import plot_outcome, table_from_outcome
@@ -38,6 +38,7 @@ class _Options:
     out: Path
     backend: str
     whole: tuple[str, ...]
+    unstable_apart: bool
     plot: Path | None
 
 
@@ -52,6 +53,7 @@ def _conversion_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--out", required=True, type=click.Path(path_type=Path), help="New folder for the bundle."),
         click.option("--backend", default="onnxruntime", show_default=True, help="Backend that the gate runs on."),
         click.option("--whole", multiple=True, help="Network that stays in float without a search."),
+        click.option("--unstable-apart", is_flag=True, help="Tell apart images whose FP32 answer is not stable."),
         click.option("--plot", type=FILE, help="Picture of each layer's error, PNG or SVG."),
     ]
     for option in reversed(options):
@@ -151,14 +153,19 @@ def _task(options: _Options) -> Task:
     click.echo(
         f"{len(calibration.images)} images to calibrate on, {len(validation.images)} to hold the gate on", err=True
     )
+    budget = Budget()
+    unstable = unstable_images(bundle, validation.files, budget.probability) if options.unstable_apart else {}
+    for sha256, move in unstable.items():
+        click.echo(f"told apart {sha256[:16]}: moves by {move:.4f} in FP32 with its own noise", err=True)
     return Task(
         bundle=bundle,
         calibration=calibration,
         validation=validation,
         truths={sha256: truth for sha256, truth in truths.items() if sha256 in validation.images},
-        budget=Budget(),
+        budget=budget,
         backend=options.backend,
         whole=frozenset(options.whole),
+        unstable=frozenset(unstable),
         tell=lambda line: click.echo(line, err=True),
     )
 

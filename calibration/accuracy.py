@@ -7,7 +7,7 @@ bundle; it is outside the guard band where one answer is positive and the other 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,15 @@ class Figures:
 
     Attributes:
         images: with a probability in both.
-        max_dp, mean_dp: absolute difference of probabilities.
+        max_dp, mean_dp: absolute difference of probabilities; the largest is of the stable images.
         auc: of the reference; None where truth is unknown or of one class.
         delta_auc: the other precision's less the reference's.
         flips: decisions that differ, the guard band apart, over all operating points.
         flips_outside: those of them that are positive in one and negative in the other.
         lost: images that have a probability in one of them alone.
         least_iou, mean_iou: of the crops; 1 where the system has none.
+        unstable: images that were told apart, whose FP32 answer does not withstand their own noise; 0 where none were.
+        unstable_max_dp: largest absolute difference on those.
     """
 
     images: int
@@ -76,6 +78,8 @@ class Figures:
     lost: int
     least_iou: float
     mean_iou: float
+    unstable: int = 0
+    unstable_max_dp: float = 0.0
 
     def record(self) -> dict[str, Any]:
         """Rounded, for a record."""
@@ -105,18 +109,31 @@ def truths_from_json(path: Path) -> dict[str, bool]:
 
 
 def compared(
-    reference: Sequence[Answer], other: Sequence[Answer], truths: Mapping[str, bool], manifest: Manifest
+    reference: Sequence[Answer],
+    other: Sequence[Answer],
+    truths: Mapping[str, bool],
+    manifest: Manifest,
+    unstable: Collection[str] = (),
 ) -> Figures:
     """Figures of two runs over the same files.
 
+    Args:
+        reference: of FP32.
+        other: of the other precision, in the same order.
+        truths: by a file's SHA-256.
+        manifest: its operating points and guard band decide.
+        unstable: files, by SHA-256, that count neither for the largest difference nor for flips.
+
     Raises:
-        ValueError: no file has a probability in both.
+        ValueError: no stable file has a probability in both.
     """
     both = [(one, two) for one, two in zip(reference, other, strict=True) if one.probabilities and two.probabilities]
-    pairs = probability_pairs(reference, other)
+    stable = [(one, two) for one, two in both if one.sha256 not in unstable]
+    apart = [(one, two) for one, two in both if one.sha256 in unstable]
+    pairs = probability_pairs(*_sides(stable))
     if not len(pairs):
         raise ValueError("no file of the validation set has a probability in both precisions")
-    differences = np.abs(pairs[:, 0] - pairs[:, 1])
+    differences = np.abs(np.diff(probability_pairs(reference, other)))
     known = [pair for pair in both if pair[0].sha256 in truths and "image" in pair[0].probabilities]
     labels = np.array([truths[str(one.sha256)] for one, _ in known], bool)
     areas = [
@@ -126,7 +143,7 @@ def compared(
     overlaps = [_iou(one.crop, two.crop) for one, two in both]
     return Figures(
         images=len(both),
-        max_dp=float(differences.max()),
+        max_dp=float(np.abs(np.diff(pairs)).max()),
         mean_dp=float(differences.mean()),
         auc=areas[0],
         delta_auc=None if areas[0] is None or areas[1] is None else areas[1] - areas[0],
@@ -135,6 +152,8 @@ def compared(
         lost=sum(set(a.probabilities) != set(b.probabilities) for a, b in zip(reference, other, strict=True)),
         least_iou=min(overlaps),
         mean_iou=float(np.mean(overlaps)),
+        unstable=len(apart),
+        unstable_max_dp=float(np.abs(np.diff(probability_pairs(*_sides(apart)))).max(initial=0.0)),
     )
 
 
@@ -209,6 +228,10 @@ def auc_from_scores(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.bool
         return None
     difference = positive[:, None] - negative[None, :]
     return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
+
+
+def _sides(pairs: Sequence[tuple[Answer, Answer]]) -> tuple[list[Answer], list[Answer]]:
+    return [one for one, _ in pairs], [two for _, two in pairs]
 
 
 def _answer(result: Result) -> Answer:

@@ -1,9 +1,9 @@
 """Accuracy control: layers return to float, the costliest first, until the gate passes end to end.
 
 Networks are taken one after another, each beside those that have passed already, so that the last gate is that of the
-whole bundle. How many layers return is found by bisection along the ranking. Where more than ``MOST_IN_FLOAT`` of them would have to, the whole network
-stays in float: a few converted layers between many casts gain nothing, and one that passes by luck on these images
-fails on others. So a bundle fails only where no network can be converted.
+whole bundle. How many layers return is found by bisection along the ranking. Where more than ``MOST_IN_FLOAT`` of them
+would have to, the whole network stays in float: a few converted layers between many casts gain nothing, and one that
+passes by luck on these images fails on others. So a bundle fails only where no network can be converted.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Task:
         budget: of the gate.
         backend: that the gate runs on.
         whole: networks that stay in float without a search.
+        unstable: validation images, by SHA-256, that are told apart; empty where all are gated.
         tell: is given a line for each step.
     """
 
@@ -68,6 +69,7 @@ class Task:
     budget: Budget
     backend: str
     whole: frozenset[str]
+    unstable: frozenset[str]
     tell: Callable[[str], None]
 
 
@@ -149,7 +151,8 @@ class _Gate:
         return answers(self.task.bundle, self.task.validation.files, {**self.passed, **models}, self.task.backend)
 
     def compared(self, found: Sequence[Answer]) -> Figures:
-        self.last = compared(self.reference, found, self.task.truths, self.task.bundle.manifest)
+        task = self.task
+        self.last = compared(self.reference, found, task.truths, task.bundle.manifest, task.unstable)
         return self.last
 
 

@@ -70,6 +70,35 @@ def measure_guard_band(bundle: Bundle, files: Iterable[Path], seed: int = 0) -> 
     return measurement_from_pairs(np.array(pairs), threshold)
 
 
+def unstable_images(bundle: Bundle, files: Iterable[Path], limit: float, draws: int = 3) -> dict[str, float]:
+    """Images whose FP32 probability moves by more than ``limit`` when stored values move by up to one level.
+
+    Where rounding by the detector already moves an answer so far, no other precision can hold it: the same edge of a
+    crop turns over. They are few, and each is counted.
+
+    Args:
+        bundle: with FP32 networks.
+        files: uncompressed DICOM files of 16 bits allocated.
+        limit: of the absolute difference.
+        draws: random moves of each image.
+
+    Returns:
+        the largest move by the file's SHA-256.
+    """
+    generator = np.random.default_rng(0)
+    found = {}
+    with Runtime(bundle, precision="fp32") as runtime:
+        for file in files:
+            given = runtime.infer(file)
+            moved = [runtime.infer(_moved(file, generator)).probability for _ in range(draws)]
+            known = [
+                abs(each - given.probability) for each in moved if each is not None and given.probability is not None
+            ]
+            if max(known, default=0.0) > limit:
+                found[str(given.source.sha256)] = max(known)
+    return found
+
+
 def measurement_from_pairs(
     pairs: np.ndarray[tuple[int, int], np.dtype[np.float64]], threshold: float
 ) -> GuardBandMeasurement:

@@ -17,8 +17,8 @@ def table_from_outcome(outcome: Outcome, precision: Precision, sizes: dict[str, 
         precision: what it was converted to.
         sizes: bytes of each network before and after.
     """
-    lines = ["| | images | max abs dp | mean abs dp | dAUC | flips | outside band | crop IoU, least |"]
-    lines.append("|---" * 8 + "|")
+    lines = ["| | images | max abs dp | mean abs dp | dAUC | flips | outside band | crop IoU, least | unstable |"]
+    lines.append("|---" * 9 + "|")
     lines.append(_row(f"{precision}, whole bundle", outcome.figures))
     if outcome.figures_uint8 is not None:
         lines.append(_row("ONNX Runtime's own file", outcome.figures_uint8))
@@ -81,5 +81,6 @@ def _row(name: str, figures: Figures) -> str:
     delta = "unknown" if figures.delta_auc is None else f"{figures.delta_auc:+.4f}"
     return (
         f"| {name} | {figures.images} | {figures.max_dp:.4f} | {figures.mean_dp:.4f} | {delta} | {figures.flips} | "
-        f"{figures.flips_outside} | {figures.least_iou:.3f} |"
+        f"{figures.flips_outside} | {figures.least_iou:.3f} | "
+        f"{figures.unstable}, max {figures.unstable_max_dp:.4f} |"
     )

@@ -127,7 +127,7 @@ def _record_text(task: Task, outcome: Outcome, precision: Precision) -> bytes:
             "levels": LEVELS,
             "percentile": PERCENTILE,
             "calibration": task.calibration.record(),
-            "validation": {**task.validation.record(), "truth_known": len(task.truths)},
+            "validation": {**task.validation.record(), "truth_known": len(task.truths), "unstable": len(task.unstable)},
             "versions": versions(),
             "backend": task.backend,
             "budget": task.budget.__dict__,

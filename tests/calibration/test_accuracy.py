@@ -47,6 +47,9 @@ def test_figures_are_those_of_the_pairs(tmp_path: Path) -> None:
     assert found.auc == pytest.approx(0.75)
     assert found.delta_auc == pytest.approx(0.25)
     assert found.least_iou == pytest.approx(0.5)
+    apart = compared(one, two, {}, manifest, {"d"})
+    assert (apart.unstable, apart.flips, apart.flips_outside) == (1, 1, 0)
+    assert (apart.max_dp, apart.unstable_max_dp) == pytest.approx((0.02, 0.25))
     same = compared(one, one, {}, manifest)
     assert (same.max_dp, same.flips, same.lost, same.auc, same.delta_auc) == (0.0, 0, 0, None, None)
     with pytest.raises(ValueError, match="no file"):

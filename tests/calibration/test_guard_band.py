@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.guard_band import measure_guard_band, measurement_from_pairs, write_guard_band
+from calibration.guard_band import measure_guard_band, measurement_from_pairs, unstable_images, write_guard_band
 from edge_sacro.bundle import load_bundle
 from tests.tiny import drawn_pelvis, write_bundle, write_dicom, write_standard_bundle
 
@@ -50,3 +50,11 @@ def test_too_few_images_are_refused(tmp_path: Path) -> None:
     bundle = load_bundle(write_bundle(tmp_path / "bundle"))
     with pytest.raises(ValueError, match="20 are needed"):
         measure_guard_band(bundle, [write_dicom(tmp_path / "a.dcm")])
+
+
+def test_an_image_that_its_own_noise_moves_too_far_is_named(tmp_path: Path) -> None:
+    bundle = load_bundle(write_standard_bundle(tmp_path / "bundle"))
+    file = write_dicom(tmp_path / "a.dcm")
+    (moved,) = unstable_images(bundle, [file], 0.0).values()
+    assert 0 < moved < 0.05
+    assert unstable_images(bundle, [file], moved) == {}, "negative control: it withstands a wider limit"
