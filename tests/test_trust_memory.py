@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_sacro.bundle import load_bundle
+from edge_sacro.bundle import Examination, load_bundle
 from edge_sacro.bundle_files import write_atomically
 from edge_sacro.errors import (
     BundleError,
@@ -134,3 +134,20 @@ def test_a_crash_while_writing_leaves_the_file_that_was(tmp_path: Path, monkeypa
         write_atomically(path, b"after")
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path], "no temporary file stays"
+
+
+@pytest.mark.parametrize("file", ["signature.json", "segmenter.onnx"])
+def test_a_refused_bundle_that_is_examined_to_the_end_leaves_no_memory_either(
+    file: str, folder: Path, trust: Trust
+) -> None:
+    """Else whoever can hand in a bundle could shut out every later one by a high sequence."""
+    assert trust.state is not None
+    content = (folder / file).read_bytes()
+    (folder / file).unlink()
+    examination = Examination(folder, trust)
+    assert [check.name for check in examination.checks() if check.error is not None] == [file]
+    assert examination.bundle is None
+    assert not trust.state.exists()
+    (folder / file).write_bytes(content)
+    list(Examination(folder, trust).checks())
+    assert trust.state.exists(), "control: the mended bundle is remembered"
