@@ -37,7 +37,7 @@ def build_all(
 ) -> int:
     """Build every network in every precision for every profile; a refusal is a row, and exit code 46 then."""
     from edge_sacro.bundle import load_bundle
-    from edge_sacro.engine.profiles import Precision
+    from edge_sacro.engine.profiles import Precision, profile_from_name
     from edge_sacro.errors import EngineBuildFailed, UsageError
     from engines.factory import (
         PRECISIONS,
@@ -48,6 +48,10 @@ def build_all(
     )
 
     wanted = cast("tuple[Precision, ...]", precisions) or PRECISIONS
+    for name in profiles:
+        for precision in wanted:
+            if precision not in profile_from_name(name).precisions:
+                click.echo(f"left out: {name} takes no {precision}", err=True)
     candidates = [c for path in bundles for c in candidates_from_bundle(load_bundle(path), profiles, wanted)]
     if folder is not None:
         candidates += candidates_from_folder(folder, profiles, wanted)

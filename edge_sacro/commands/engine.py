@@ -196,6 +196,19 @@ def rollback(bundle: str, trust: tuple[str, ...], state: str | None, precision: 
         click.echo(f"{network}: {key[:16]} serves again")
 
 
+@engine.command()
+@_options("store")
+@exits_with_code
+def prune(store: str) -> None:
+    """Remove the engines that neither serve nor served before."""
+    from edge_sacro.engine.store import EngineStore
+
+    removed = EngineStore(store).prune()
+    for key in removed:
+        click.echo(f"{key[:16]} removed")
+    click.echo(f"{len(removed)} engines removed")
+
+
 def _serve(
     bundle: Bundle, store: EngineStore, keys: Mapping[NetworkName, str], precision: Precision, *, serve: bool
 ) -> int:

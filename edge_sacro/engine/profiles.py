@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -183,3 +184,16 @@ def profile_from_name(name: str) -> DeviceProfile:
     if name not in PROFILES:
         raise UsageError(f"there is no device profile {name!r}; known are {', '.join(PROFILES)}", source="profile")
     return PROFILES[name]
+
+
+def processor_profile() -> DeviceProfile:
+    """The profile of this machine's processor, which builds anywhere in a second or two.
+
+    Raises:
+        UsageError: there is none for this architecture.
+    """
+    machine = platform.machine()
+    for profile in PROFILES.values():
+        if profile.builder == "onnxruntime" and machine in profile.machines:
+            return profile
+    raise UsageError(f"there is no device profile for the processor {machine}", source="profile")

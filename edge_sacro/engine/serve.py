@@ -12,7 +12,7 @@ from edge_sacro.bundle import Bundle
 from edge_sacro.engine import BACKENDS, open_engine
 from edge_sacro.engine.base import Array, Engine, NetworkSpec
 from edge_sacro.engine.build import sealed_fields
-from edge_sacro.engine.profiles import DeviceProfile, Precision, profile_from_name
+from edge_sacro.engine.profiles import DeviceProfile, Precision, processor_profile, profile_from_name
 from edge_sacro.engine.seal import Seal
 from edge_sacro.engine.store import EngineStore, Slot
 from edge_sacro.engine.trt_build import PlanOrder
@@ -192,7 +192,7 @@ class QualifiedEngines:
         network = _network(self.bundle, spec.name)
         service = self.store.service(slot_from_bundle(self.bundle, network, self.precision))
         if service is None:
-            command = build_command(self.store, self.bundle, "NAME", self.precision)
+            command = build_command(self.store, self.bundle, processor_profile().name, self.precision)
             raise EngineError(
                 f"no engine serves {self.precision} in {self.store.folder}",
                 source=network,

@@ -206,6 +206,24 @@ class EngineStore:
             self._write_pointer(found)
         return {slot: found[str(slot)].now for slot in slots}
 
+    def prune(self) -> list[str]:
+        """Remove every engine that neither serves nor served before in any slot; the keys of those removed.
+
+        Raises:
+            EngineError: ``serving.json`` is damaged, and nothing is removed.
+            OutputNotWritten: a file cannot be removed.
+        """
+        with self._locked():
+            kept = {key for service in self._pointer().slots.values() for key in (service.now, service.before)}
+            unused = [key for key in self.keys() if key not in kept]
+            try:
+                for key in unused:
+                    for ending in ("engine", "json", "qualified.json"):
+                        self._path(f"{key}.{ending}").unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputNotWritten(f"it cannot be removed: {error.strerror}", source=str(error.filename)) from error
+        return unused
+
     def timing_cache(self, seal: Seal) -> Path:
         """Where tactics that were timed for a builder on a device are kept."""
         name = hashlib.sha256(f"{seal.builder}/{seal.builder_version}/{seal.device}".encode()).hexdigest()

@@ -25,6 +25,9 @@ from edge_sacro.engine.trt_build import PlanOrder
 from edge_sacro.errors import BundleFileCorrupt, EdgeSacroError, InternalError, UsageError
 from edge_sacro.manifest import NetworkName
 
+_NICE = 10
+"""What serves has the processor first."""
+
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -55,6 +58,7 @@ def main() -> None:
     """Do what the first argument asks for. Messages go to the first standard output, the vendors' chatter to stderr."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    os.nice(_NICE)
 
     def tell(message: dict[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")

@@ -46,6 +46,7 @@ def test_build_serve_replace_and_go_back(bundle: str, tmp_path: Path) -> None:
     back = _engine("rollback", bundle, store)
     assert back.exit_code == 0
     assert back.stdout.count("serves again") == 2
+    assert "0 engines removed" in _run("engine", "prune", "--store", store).stdout
 
 
 def test_inspect_tells_the_seal_the_record_and_what_serves(bundle: str, tmp_path: Path) -> None:

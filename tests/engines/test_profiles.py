@@ -12,7 +12,7 @@ import pytest
 
 from edge_sacro.engine import build, device
 from edge_sacro.engine.build import builder_version, engine_from_onnx, ranges_from_text, sealed_fields
-from edge_sacro.engine.profiles import PROFILES, DeviceProfile, profile_from_name, release
+from edge_sacro.engine.profiles import PROFILES, DeviceProfile, processor_profile, profile_from_name, release
 from edge_sacro.engine.seal import Seal
 from edge_sacro.engine.trt_build import PlanOrder
 from edge_sacro.errors import BackendUnavailable, EngineBuildFailed, UsageError
@@ -64,6 +64,13 @@ def test_versions_are_read_as_numbers(version: str, number: tuple[int, int]) -> 
 def test_a_name_that_is_no_profile_is_refused_and_the_known_ones_named() -> None:
     with pytest.raises(UsageError, match=r"x86-cpu.*rtx-40"):
         profile_from_name("gpu")
+
+
+def test_this_processor_has_a_profile_and_an_unknown_one_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processor_profile().name == HERE
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    with pytest.raises(UsageError, match="riscv64"):
+        processor_profile()
 
 
 def test_a_builder_that_is_absent_or_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_a_runtime_of_engines_answers_as_one_of_the_bundle(bundle: Bundle, store
 def test_a_store_without_an_engine_tells_the_command_that_builds_one(bundle: Bundle, store: EngineStore) -> None:
     with pytest.raises(EngineError, match="no engine serves fp32") as caught:
         Runtime(bundle, opener=QualifiedEngines(store, bundle, "fp32"))
-    assert f"edge-sacro engine build --bundle {bundle.path} --profile NAME --precision fp32" in str(caught.value)
+    assert f"edge-sacro engine build --bundle {bundle.path} --profile {PROFILE} --precision fp32" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,18 @@ def test_timings_are_kept_by_builder_version_and_device(bundle: Bundle, tmp_path
     for change in ({"builder_version": "2"}, {"device": "other"}, {"builder": "tensorrt"}):
         assert not store.timing_cache(seal.model_copy(update=change)).exists()
     assert store.timing_cache(seal.model_copy(update={"precision": "int8"})).exists()
+
+
+def test_pruning_leaves_what_serves_and_what_served_before(bundle: Bundle, tmp_path: Path) -> None:
+    store = EngineStore(tmp_path)
+    unused, before, now = (store.add(built(bundle, "classifier", mark)) for mark in ("one", "two", "three"))
+    store.serve({SLOT: before})
+    store.serve({SLOT: now})
+    assert store.prune() == [unused]
+    assert store.keys() == sorted([before, now])
+    assert not (tmp_path / f"{unused}.json").exists()
+    assert store.prune() == []
+    (tmp_path / "serving.json").write_text("{")
+    with pytest.raises(EngineError):
+        store.prune()
+    assert store.keys() == sorted([before, now])

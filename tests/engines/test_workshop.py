@@ -52,6 +52,10 @@ def test_a_folder_of_files_is_built_by_the_precision_in_their_names(tmp_path: Pa
 
 def test_nothing_to_build_is_refused(tmp_path: Path) -> None:
     assert _run("build-all", "--profile", PROFILE, "--out", tmp_path).exit_code == 2
+    bundle = write_bundle(tmp_path / "tiny")
+    done = _run("build-all", "--bundle", bundle, "--profile", "rtx-20", "--precision", "fp32", "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "left out: rtx-20 takes no fp32" in done.stderr
 
 
 def test_a_refusal_is_a_row_and_the_others_are_built(tmp_path: Path) -> None:
