@@ -14,7 +14,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-HEAVY = ["onnxruntime", "imagecodecs", "cv2", "torch", "openvino", "tensorrt", "pycuda", "pydantic", "rich", "pydicom"]
+HEAVY = ["onnxruntime", "imagecodecs", "cv2", "torch", "openvino", "tensorrt", "tensorrt_rtx", "pycuda"]
+HEAVY += ["pydantic", "rich", "pydicom", "cryptography"]
 CPU_SECONDS = 0.3
 
 EXPORTED = {
@@ -41,6 +42,17 @@ EXPORTED = {
         "write_study",
     ],
     "edge_sacro.engine": ["BACKENDS", "Engine", "NetworkSpec", "Opener", "TensorSpec", "open_engine"],
+    "edge_sacro.reference": [
+        "PAPERS",
+        "Figure",
+        "Finding",
+        "Interval",
+        "Matrix",
+        "Paper",
+        "Verdict",
+        "paper_of_system",
+        "verify",
+    ],
     "edge_sacro.systems": ["SYSTEMS", "Assessment", "System"],
 }
 
