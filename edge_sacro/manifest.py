@@ -135,7 +135,7 @@ class Detection(_Strict):
     Attributes:
         size: rows and columns of the detector's input, in pixels (published: 1024).
         score: least score of a box that is kept (published: 0.5).
-        iou: overlap from which on the lower of two boxes of one class is dropped (published: 0.5).
+        iou: overlap above which the lower of two boxes of one class is dropped (published: 0.5).
         boxes: most boxes that are kept, of a class and in all (published: 100).
     """
 
