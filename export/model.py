@@ -106,6 +106,9 @@ def _check_names(order: Order, architectures: Mapping[str, Architecture]) -> Non
         needed = " ".join(f"--weights {name}=FILE" for name in architectures)
         given = ", ".join(order.weights) or "none"
         raise UsageError(f"the networks given are {given}", source="--weights", remedy=f"Give {needed}.")
+    for path in order.weights.values():
+        if not path.is_file():
+            raise UsageError("there is no such file", source=str(path))
 
 
 def _radiograph(path: Path | None) -> Any:

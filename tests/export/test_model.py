@@ -78,8 +78,8 @@ def test_a_comparison_that_could_not_fail_is_refused() -> None:
         (["bressem2021", "--weights", "classifier=a.pt", "--weights", "classifier=b.pt"], "names a network twice"),
         (["nothing", "--generated"], "no system 'nothing' can be exported here"),
         (["noh2021", "--generated"], "Detectors of TensorFlow are made by python -m export.tensorflow."),
-        (["bressem2021", "--weights", "classifier=absent.pt"], "it cannot be read"),
-        (["bressem2021", "--weights", "classifier=absent.onnx"], "it cannot be read"),
+        (["bressem2021", "--weights", "classifier=absent.pt"], "absent.pt: there is no such file"),
+        (["bressem2021", "--weights", "classifier=absent.onnx"], "absent.onnx: there is no such file"),
     ],
 )
 def test_an_order_that_cannot_be_meant_is_refused(tmp_path: Path, arguments: list[str], named: str) -> None:

@@ -13,9 +13,13 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("monai")
 
+from click.testing import CliRunner
+
 from edge_sacro.bundle import load_bundle
+from edge_sacro.errors import GraphRefused
 from edge_sacro.runtime import Runtime
 from edge_sacro.systems import SYSTEMS
+from export.__main__ import main
 from tests.golden import networks
 from tests.golden.arrays import golden, worst
 
@@ -88,3 +92,14 @@ def test_its_classifier_meets_the_published_logits_and_explains_itself(published
     assert maps.min() == 0 < maps.max()
     mirrored, _ = session.run(["logits", "explanation"], {"image": noise[..., ::-1].copy()})
     assert worst(mirrored, golden("classifier")["rand_pcg64_99/logits"]) > 1e-4
+
+
+def test_check_tells_what_the_graph_is(published_bundle: Path) -> None:
+    file = str(published_bundle / "classifier.onnx")
+    done = CliRunner().invoke(main, ["check", file, "--system", "dorfner2024", "--network", "classifier"])
+    assert done.exit_code == 0, done.output
+    assert "output explanation (1, 2, 13, 20)" in done.output
+    assert "21.13 GMAC" in done.output
+    done = CliRunner().invoke(main, ["check", file, "--system", "dorfner2024", "--network", "segmenter"])
+    assert done.exit_code == GraphRefused.exit_code
+    assert "the contract says image (1, 1, 512, 512)" in done.output
