@@ -105,13 +105,11 @@ def _budget_table(document: Document) -> str:
         def cell(measure: str, text: str, broken: set[str] = broken) -> Cell:
             return (text, "bad" if measure in broken else "good") if text != "–" else text
 
-        area = summary.area
-        judged = "" if area is None or area.judged else f", not judged: {area.pairs} pairs of {budget.auc_pairs}"
         rows.append(
             [
                 f"{contender.name} ({contender.version})",
                 cell("probability", _worst(summary.probability, f" of {budget.probability:g}", "{:+.4f}")),
-                cell("auc", "–" if area is None else f"{area.difference:+.4f} of {budget.auc:g}{judged}"),
+                _area(contender),
                 cell("box_iou", _worst(summary.box_iou, f" of {budget.box_iou:g}", "{:.3f}")),
                 cell("explanation", _worst(summary.explanation, f" of {budget.explanation:g}", "{:.3f}")),
                 cell("flips", f"{summary.flips_outside} of {budget.flips}; {summary.flips_inside} within the band"),
@@ -121,6 +119,16 @@ def _budget_table(document: Document) -> str:
         )
     heads = ("contender", "probability", "AUC", "box overlap", "explanation", "flips", "not assessable", "compared")
     return _table(heads, rows)
+
+
+def _area(contender: Contender) -> Cell:
+    area, budget = contender.summary.area, contender.budget
+    if area is None:
+        return "–"
+    if not area.judged:
+        return f"{area.difference:+.4f}\nnot judged: {area.pairs} pairs, {budget.auc_pairs} are needed"
+    broken = any(breach.measure == "auc" for breach in contender.breaches)
+    return (f"{area.difference:+.4f} of {budget.auc:g}", "bad" if broken else "good")
 
 
 def _worst(worst: Worst | None, allowed: str, shape: str) -> str:

@@ -97,6 +97,23 @@ def measure(bundle: Bundle, files: Sequence[Path], setup: Setup, ignored: Sequen
     )
 
 
+def contender_names(bundle: Bundle, setup: Setup) -> list[tuple[str, Precision]]:
+    """What is held against the reference: what was asked for, or each backend in each of the bundle's precisions.
+
+    Raises:
+        UsageError: one cannot be, or has no row in the budget.
+    """
+    precisions: list[Precision] = [p for p in get_args(Precision) if p in bundle.manifest.precisions]
+    names = list(setup.against or [(b, p) for b in BACKENDS if b != "null" for p in precisions])
+    for backend, precision in names:
+        if precision not in precisions:
+            raise UsageError(f"the bundle has {', '.join(precisions)}, and no {precision}", source="against")
+        if backend == "null":
+            raise UsageError("the null backend computes nothing that could be compared", source="against")
+        budget_for(setup.budgets, precision)
+    return names
+
+
 def recorded_calls(bundle: Bundle, files: Sequence[Path], threads: int | None = None) -> list[Call]:
     """What the reference gives its networks for these files, and what they answer."""
     calls = []
@@ -220,20 +237,13 @@ class _Contender:
 
 def _contenders(bundle: Bundle, setup: Setup, stack: ExitStack) -> tuple[list[_Contender], list[doc.LeftOut]]:
     """Open what is asked for; of the default set, what cannot be used here is left out with the reason."""
-    precisions: list[Precision] = [p for p in get_args(Precision) if p in bundle.manifest.precisions]
-    named = setup.against
-    wanted = named or [(b, p) for b in BACKENDS if b != "null" for p in precisions]
     found, left_out = [], []
-    for backend, precision in wanted:
-        if precision not in precisions:
-            raise UsageError(f"the bundle has {', '.join(precisions)}, and no {precision}", source="against")
-        if backend == "null":
-            raise UsageError("the null backend computes nothing that could be compared", source="against")
+    for backend, precision in contender_names(bundle, setup):
         contender = _Contender((backend, precision), bundle, budget_for(setup.budgets, precision))
         try:
             contender.open(bundle, setup, stack)
         except (BackendUnavailable, EngineError) as error:
-            if named:
+            if setup.against:
                 raise
             left_out.append(doc.LeftOut(name=f"{backend}:{precision}", reason=str(error)))
             continue

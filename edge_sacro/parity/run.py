@@ -16,7 +16,7 @@ from edge_sacro.errors import BudgetBroken, InputNotFound, UsageError
 from edge_sacro.manifest import Precision
 from edge_sacro.parity.document import Document, json_from_document
 from edge_sacro.parity.html import html_from_document
-from edge_sacro.parity.measure import Setup, measure
+from edge_sacro.parity.measure import Setup, contender_names, measure
 from edge_sacro.parity.record import write_record
 from edge_sacro.phantom import write_study
 from edge_sacro.report import Ignored
@@ -57,6 +57,7 @@ def parity(
         InputNotFound: there is no instance.
         EdgeSacroError: as :func:`edge_sacro.parity.measure.measure`.
     """
+    contender_names(bundle, setup)
     found = find_instances(paths)
     files = [each.path for each in found if each.reason is None]
     ignored = [Ignored(path=str(each.path), reason=each.reason) for each in found if each.reason is not None]
@@ -76,12 +77,12 @@ def contenders_from_names(names: Iterable[str]) -> list[tuple[str, Precision]] |
     Raises:
         UsageError: a word is no such name.
     """
+    usable = sorted(set(BACKENDS) - {"null"})
     pairs: list[tuple[str, Precision]] = []
     for name in names:
         backend, _, precision = name.partition(":")
-        if backend not in BACKENDS or precision not in get_args(Precision):
-            known = ", ".join(sorted(set(BACKENDS) - {"null"}))
-            wanted = f"a backend ({known}), a colon and a precision ({', '.join(get_args(Precision))})"
+        if backend not in usable or precision not in get_args(Precision):
+            wanted = f"a backend ({', '.join(usable)}), a colon and a precision ({', '.join(get_args(Precision))})"
             raise UsageError(f"{name!r} is not {wanted}", source="against")
         pair = (backend, cast("Precision", precision))
         if pair not in pairs:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_sacro.phantom.study import SCHEMA
 from tests import tiny
 
 
@@ -58,11 +59,32 @@ def quantised(model: bytes, scale: float = 1 / 127) -> bytes:
     return _rebuilt(graph, [*nodes, *(_renamed(node, names) for node in graph.node)], weights)
 
 
+GUARD_BAND = {"half_width": 0.02, "source": "laid down for tests"}
+STEPS = range(-3, 4)
+"""Of the sacrum's gray level; the tiny bundle's probability goes from below 0.1 to above 0.9 with them."""
+
+
+def write_images(folder: Path) -> list[Path]:
+    """The drawn pelvis with sacra of seven gray levels, and a truth beside them: the brighter ones are positive."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for step in STEPS:
+        stored = tiny.drawn_pelvis()
+        stored[stored == tiny.LEVELS[2]] = tiny.LEVELS[2] + 130 * step
+        paths.append(tiny.write_dicom(folder / f"sacrum{step:+d}.dcm", stored, SOPInstanceUID=f"2.25.{10 + step}"))
+    images = [
+        {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "mny_positive": step > 0}
+        for path, step in zip(paths, STEPS, strict=True)
+    ]
+    (folder / "truth.json").write_text(json.dumps({"schema": SCHEMA, "images": images}))
+    return paths
+
+
 def write_bundle(folder: Path, **changes: Any) -> Path:
     """The tiny bundle with each network in three precisions; ``changes`` replace fields of its manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     networks, files = tiny.manifest_fields()["networks"], {}
-    for name, model in (("segmenter", tiny.segmenter()), ("classifier", tiny.classifier())):
+    for name, model in (("segmenter", tiny.segmenter()), ("classifier", tiny.classifier(40.0, 0.32))):
         made = {"fp32": model, "fp16": half(model), "int8": quantised(model)}
         files.update({f"{name}.{precision}.onnx": content for precision, content in made.items()})
         networks[name]["variants"] = [
@@ -71,7 +93,12 @@ def write_bundle(folder: Path, **changes: Any) -> Path:
     for file, content in files.items():
         (folder / file).write_bytes(content)
     hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
-    fields = tiny.manifest_fields(networks=networks, files=hashes, **changes)
+    points = [
+        {"name": "accuracy", "threshold": 0.59, "source": "laid down for tests"},
+        {"name": "low", "threshold": 0.3, "source": "laid down for tests"},
+    ]
+    laid_down = {"operating_points": points, "guard_band": GUARD_BAND, **changes}
+    fields = tiny.manifest_fields(networks=networks, files=hashes, **laid_down)
     (folder / "manifest.json").write_text(json.dumps(fields))
     return folder
 
