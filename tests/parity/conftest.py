@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from edge_sacro.bundle import Bundle, load_bundle
+from edge_sacro.manifest import Precision
 from edge_sacro.parity.document import Document
 from edge_sacro.parity.measure import Setup, measure
 from tests.parity import variants
 
-AGAINST = (("onnxruntime", "fp32"), ("onnxruntime", "fp16"), ("onnxruntime", "int8"))
+AGAINST: tuple[tuple[str, Precision], ...] = (("onnxruntime", "fp32"), ("onnxruntime", "fp16"), ("onnxruntime", "int8"))
 
 
 @pytest.fixture(scope="session")

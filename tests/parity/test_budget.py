@@ -15,6 +15,7 @@ from edge_sacro.manifest import Precision
 from edge_sacro.parity.budget import BUDGETS, breaches, budget_for, budgets_from_file
 from edge_sacro.parity.document import Area, Budget, Summary, Worst
 from edge_sacro.parity.tensors import Difference, auc, map_agreement
+from tests.conftest import ROOT
 
 BUDGET = Budget(probability=0.02, auc=0.005, auc_pairs=200, box_iou=0.9, explanation=0.8, flips=1, disagreements=1)
 
@@ -82,6 +83,14 @@ def test_every_precision_has_a_row_and_none_is_looser_than_a_coarser_ones() -> N
         assert finer.flips == coarser.flips == 0
 
 
+def test_the_docs_table_is_the_budget() -> None:
+    text = (ROOT / "docs" / "parity.md").read_text()
+    for precision, row in BUDGETS.items():
+        cells = (row.probability, row.auc, row.box_iou, row.explanation, row.flips, row.disagreements)
+        assert f"| `{precision}` | {' | '.join(f'{cell:g}' for cell in cells)} |" in text
+        assert f"from {row.auc_pairs} pairs" in text
+
+
 def test_a_budget_from_a_file_takes_the_tables_place(tmp_path: Path) -> None:
     path = tmp_path / "budget.json"
     path.write_text(f'{{"int8": {BUDGET.model_dump_json()}}}')
@@ -143,6 +152,7 @@ def test_a_map_that_vanished_on_one_side_does_not_agree() -> None:
     some = np.random.default_rng(2).uniform(size=(1, 2, 5, 5)).astype(np.float32)
     vanished = some.copy()
     vanished[:, 1] = 0
-    assert map_agreement(some, some) == (pytest.approx(1), 0.0)
+    correlation, distance = map_agreement(some, some)
+    assert (correlation, distance) == (pytest.approx(1), 0)
     assert map_agreement(some, vanished)[0] == 0
     assert map_agreement(vanished, vanished)[0] == pytest.approx(1)

@@ -16,6 +16,7 @@ from edge_sacro.engine import NetworkSpec, TensorSpec, open_engine
 from edge_sacro.engine.base import Array, Engine
 from edge_sacro.engine.null import NullEngine
 from edge_sacro.errors import BackendFailed, BackendUnavailable, UsageError
+from edge_sacro.manifest import Precision
 from edge_sacro.parity.budget import BUDGETS
 from edge_sacro.parity.compare import comparison, tensor_differences
 from edge_sacro.parity.document import Answer, Contender, Document, Instance
@@ -61,7 +62,7 @@ def test_the_reference_equals_itself_and_a_coarser_precision_does_not(document: 
 
 def test_openvino_answers_as_the_reference_does(bundle: Bundle, images: list[Path]) -> None:
     pytest.importorskip("openvino", reason="the extra edge-sacro[openvino] is not installed")
-    against = tuple(("openvino", precision) for precision in ("fp32", "fp16", "int8"))
+    against: list[tuple[str, Precision]] = [("openvino", "fp32"), ("openvino", "fp16"), ("openvino", "int8")]
     measured = measure(bundle, images[::3], Setup(against=against, threads=1))
     assert measured.holds, [each.breaches for each in measured.contenders]
     worst = {each.name: each.summary.probability for each in measured.contenders}

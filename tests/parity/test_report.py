@@ -43,8 +43,7 @@ class _Balanced(HTMLParser):
 
 @pytest.fixture(scope="module")
 def broken(bundle: Bundle, images: list[Path]) -> Document:
-    against = [("onnxruntime", "int8")]
-    return measure(bundle, images, Setup(against=against, control="swapped-classes", threads=1))  # type: ignore[arg-type]
+    return measure(bundle, images, Setup(against=[("onnxruntime", "int8")], control="swapped-classes", threads=1))
 
 
 def test_the_page_stands_alone_and_says_what_was_measured(document: Document, broken: Document) -> None:
