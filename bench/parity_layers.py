@@ -1,7 +1,8 @@
 """Error inside a network: every activation of a quantised graph beside the FP32 graph's of the same name.
 
 Both graphs get all their activations as outputs and run in ONNX Runtime with its own fusions switched off, since those
-would merge what is to be told apart. Quantisation keeps the names of what it does not replace, so that names match.
+would merge what is to be told apart. Quantisation keeps the names of what it does not replace; half precision adds a
+suffix to the name of what it computes so.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from edge_sacro.parity.tensors import Difference
 from edge_sacro.parity.watch import Call
 
 BACKEND = "onnxruntime"
+HALF = "_half"
+"""What ``calibration.half`` adds to the name of an activation in half precision. Both talk by files alone."""
+
 _AT_ONCE = 32
 """Activations that are asked for in one run: all of them would not fit into memory at a published network's size."""
 
@@ -49,15 +53,18 @@ def _layers_of_network(bundle: Bundle, name: NetworkName, precision: Precision, 
     reference, contender = (onnx.load_from_string(bundle.model(name, each, BACKEND)) for each in ("fp32", precision))
     makers = [(node, output) for node in reference.graph.node for output in node.output if output]
     there = {output for node in contender.graph.node for output in node.output}
-    shared = [output for _, output in makers if output in there]
+    names = {output: output if output in there else f"{output}{HALF}" for _, output in makers}
+    shared = [output for _, output in makers if names[output] in there]
     if not shared:
         raise GraphRefused(f"no activation of FP32 has its name in {precision}", source=name)
     differences = {output: Difference() for output in shared}
     elements: dict[str, int] = {}
-    sessions = [_session_with_outputs(model, shared) for model in (reference, contender)]
+    ours = _session_with_outputs(reference, shared)
+    theirs = _session_with_outputs(contender, [names[output] for output in shared])
     for each in inputs:
         for asked in _chunks(shared):
-            for tensor, before, after in zip(asked, *(s.run(asked, dict(each)) for s in sessions), strict=True):
+            answers = (ours.run(asked, dict(each)), theirs.run([names[output] for output in asked], dict(each)))
+            for tensor, before, after in zip(asked, *answers, strict=True):
                 if before.dtype.kind == "f" and before.shape == after.shape:
                     differences[tensor].add(before, after)
                     elements[tensor] = before.size

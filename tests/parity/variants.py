@@ -18,13 +18,14 @@ from tests import tiny
 def half(model: bytes) -> bytes:
     """The same graph computed in half precision between a cast of its input and one of its output."""
     graph = onnx.load_from_string(model).graph
+    inside = {output: f"{output}_half" for node in graph.node for output in node.output}
     weights = [
         numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), weight.name)
         for weight in graph.initializer
     ]
     given, answer = graph.input[0].name, graph.output[0].name
     nodes = [helper.make_node("Cast", [given], [f"{given}_half"], to=TensorProto.FLOAT16)]
-    nodes += [_renamed(node, {given: f"{given}_half", answer: f"{answer}_half"}) for node in graph.node]
+    nodes += [_renamed(node, {given: f"{given}_half", **inside}) for node in graph.node]
     nodes += [helper.make_node("Cast", [f"{answer}_half"], [answer], to=TensorProto.FLOAT)]
     return _rebuilt(graph, nodes, weights)
 
