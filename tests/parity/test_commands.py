@@ -11,7 +11,7 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
-from bench.__main__ import main as bench
+from bench.parity import parity as bench
 from bench.parity_layers import layers_from_calls, worst_layers
 from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.cli import main
@@ -115,7 +115,7 @@ def test_the_record_is_written_into_the_bundle_only_where_the_budget_holds(image
 
 def test_the_workshop_opens_the_networks_too(folder: Path, images: list[Path], tmp_path: Path) -> None:
     outputs = ["--json", tmp_path / "p.json", "--html", tmp_path / "p.html", "--layer-images", "2"]
-    arguments = ["parity", *map(str, images[:3]), "--bundle", str(folder), *ORT, *map(str, outputs)]
+    arguments = [*map(str, images[:3]), "--bundle", str(folder), *ORT, *map(str, outputs)]
     done = CliRunner().invoke(bench, arguments)
     assert done.exit_code == 0, done.output
     assert "Activations with the largest error" in done.output
