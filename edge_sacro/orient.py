@@ -27,6 +27,19 @@ def canonical_from_stored(image: npt.NDArray[Scalar], orientation: Orientation) 
     return np.ascontiguousarray(view)
 
 
+def stored_from_canonical(image: npt.NDArray[Scalar], orientation: Orientation) -> npt.NDArray[Scalar]:
+    """The inverse of :func:`canonical_from_stored`: an image in canonical view on the stored image's pixel grid."""
+    transposed, mirrored, inverted = _steps(orientation)
+    view = image[::-1] if inverted else image
+    view = view[:, ::-1] if mirrored else view
+    return np.ascontiguousarray(view.T if transposed else view)
+
+
+def canonical_size(orientation: Orientation, stored_shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the canonical view of a stored image of these rows and columns."""
+    return stored_shape[::-1] if _steps(orientation)[0] else stored_shape
+
+
 def stored_box_from_canonical(box: Box, orientation: Orientation, stored_shape: tuple[int, int]) -> Box:
     """The box on the stored image's pixel grid.
 
@@ -36,7 +49,7 @@ def stored_box_from_canonical(box: Box, orientation: Orientation, stored_shape: 
         stored_shape: rows and columns of the stored image.
     """
     transposed, mirrored, inverted = _steps(orientation)
-    rows, columns = stored_shape[::-1] if transposed else stored_shape
+    rows, columns = canonical_size(orientation, stored_shape)
     x0, y0, x1, y1 = box.as_list()
     if mirrored:
         x0, x1 = columns - x1, columns - x0
@@ -49,7 +62,7 @@ def canonical_box_from_stored(box: Box, orientation: Orientation, stored_shape: 
     """The inverse of :func:`stored_box_from_canonical`."""
     transposed, mirrored, inverted = _steps(orientation)
     x0, y0, x1, y1 = (box.y0, box.x0, box.y1, box.x1) if transposed else box.as_list()
-    rows, columns = stored_shape[::-1] if transposed else stored_shape
+    rows, columns = canonical_size(orientation, stored_shape)
     if mirrored:
         x0, x1 = columns - x1, columns - x0
     if inverted:

@@ -10,11 +10,13 @@ from typing import IO
 
 from edge_sacro import dicom, results
 from edge_sacro.bundle import DEMONSTRATION, Bundle, load_bundle
+from edge_sacro.classify import RADIOGRAPHIC
 from edge_sacro.decide import Rule
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
 from edge_sacro.errors import DeadlineExceeded, InputRefused, MultiFrameImage, UsageError
+from edge_sacro.explain import Explanation, check_explains, explanation_from_maps
 from edge_sacro.manifest import Precision
 from edge_sacro.regions import JointRegion
 from edge_sacro.report import Backend, BundleRecord, Ignored, Report, Result
@@ -24,6 +26,8 @@ from edge_sacro.systems.contract import check_bundle
 from edge_sacro.types import Radiograph
 
 Readable = str | os.PathLike[str] | bytes | IO[bytes]
+
+_Inferred = tuple[Result, Radiograph | None, Assessment | None]
 
 
 class Runtime:
@@ -116,14 +120,39 @@ class Runtime:
 
     def infer_with_radiograph(self, source: Readable, *, name: str | None = None) -> tuple[Result, Radiograph | None]:
         """As ``infer``, with the radiograph that was read, for pictures of the result; None where there is none."""
+        result, radiograph, _ = self._infer_pinned(source, name)
+        return result, radiograph
+
+    def infer_explained(
+        self, source: Readable, *, name: str | None = None, class_index: int = RADIOGRAPHIC
+    ) -> tuple[Result, Radiograph | None, Explanation | None]:
+        """As ``infer_with_radiograph``, with where the classifier looked; None where it did not run.
+
+        Args:
+            source: a path, the bytes of a DICOM file, or a binary file object.
+            name: what to call it in the result, where ``source`` is no path.
+            class_index: the class to explain: 1 the disease, 0 its absence.
+
+        Raises:
+            UsageError: the bundle's networks cannot explain themselves, or there is no such class.
+            BackendError: as ``infer``.
+        """
+        classes = self.bundle.manifest.classes
+        check_explains(self.bundle.manifest, class_index)
+        result, radiograph, assessment = self._infer_pinned(source, name)
+        if radiograph is None or assessment is None or assessment.maps is None:
+            return result, radiograph, None
+        return result, radiograph, explanation_from_maps(assessment.maps, radiograph, classes, class_index)
+
+    def _infer_pinned(self, source: Readable, name: str | None) -> _Inferred:
         label = name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "(bytes)")
         with ExitStack() as stack:
             engines = {n: stack.enter_context(engine.pinned()) for n, engine in self._engines.items()}
             return self._infer(source, label, engines)
 
-    def _infer(self, source: Readable, label: str, engines: Mapping[str, Engine]) -> tuple[Result, Radiograph | None]:
+    def _infer(self, source: Readable, label: str, engines: Mapping[str, Engine]) -> _Inferred:
         clock = StageClock(self.deadline_s)
-        data, radiograph = None, None
+        data, radiograph, assessment = None, None, None
         try:
             with clock.stage("read"):
                 data = bytes_from_source(source, DEFAULT_LIMITS, label)
@@ -146,7 +175,7 @@ class Runtime:
                 **fields,
             }
         )
-        return result, radiograph
+        return result, radiograph, assessment
 
     def _backend(self, engines: Mapping[str, Engine]) -> Backend:
         """What computed this result: one backend, or each once where the networks have several."""

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edge_sacro.classify import classification_from_logits
 from edge_sacro.engine import Engine
+from edge_sacro.explain import OUTPUT, ClassMaps, View
 from edge_sacro.manifest import Manifest
+from edge_sacro.orient import canonical_size
 from edge_sacro.regions import JointRegion
 from edge_sacro.stages import StageClock
 from edge_sacro.systems.contract import BundleContract
@@ -42,6 +45,7 @@ class Assessment:
             that there are, a positive one decides, and any other leaves the image not assessable. Else None.
         notes: what a reader of the report must know.
         left_probability, right_probability: of the disease in each joint, where the system tells them apart.
+        maps: what the classifier's graph explains of its answer; None where it has no such output or did not run.
     """
 
     left: JointRegion
@@ -52,6 +56,7 @@ class Assessment:
     notes: tuple[str, ...] = ()
     left_probability: float | None = None
     right_probability: float | None = None
+    maps: ClassMaps | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,29 @@ class System:
     high_risk: OperatingPoint | None = None
 
 
+def canonical_shape(radiograph: Radiograph) -> tuple[int, int]:
+    """Rows and columns of the radiograph's canonical view."""
+    return canonical_size(radiograph.orientation, (radiograph.rows, radiograph.columns))
+
+
 def outputs_from_image(engine: Engine, image: Array, clock: StageClock) -> dict[str, Array]:
     """Run a network of one input before the deadline."""
     (given,) = engine.spec.inputs
     return engine.run({given.name: image}, deadline=clock.deadline)
+
+
+def classified(engine: Engine, image: Array, clock: StageClock, view: View) -> tuple[float, ClassMaps | None]:
+    """Run a classifier: the probability of disease, and its own explanation where it has one.
+
+    Args:
+        engine: the classifier.
+        image: its input.
+        clock: whose deadline holds.
+        view: how the image stands in the input.
+    """
+    outputs = outputs_from_image(engine, image, clock)
+    maps = ClassMaps(outputs[OUTPUT][0], view) if OUTPUT in outputs else None
+    return classification_from_logits(outputs["logits"]).probability, maps
 
 
 def network_from_engine(engine: Engine, clock: StageClock) -> Callable[[Array], Array]:

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edge_sacro.classify import classification_from_logits
 from edge_sacro.engine import Engine
+from edge_sacro.explain import squished_view
 from edge_sacro.manifest import Manifest
 from edge_sacro.orient import canonical_from_stored
 from edge_sacro.preprocess.imagenet import imagenet_input
@@ -31,7 +31,8 @@ from edge_sacro.systems.base import (
     Array,
     Assessment,
     System,
-    network_from_engine,
+    canonical_shape,
+    classified,
 )
 from edge_sacro.systems.contract import BundleContract, classifier_contract
 from edge_sacro.types import OperatingPoint, Radiograph
@@ -50,9 +51,9 @@ def assess(radiograph: Radiograph, manifest: Manifest, engines: Mapping[str, Eng
     with clock.stage("normalise"):
         given = network_input(radiograph, manifest)
     with clock.stage("classify"):
-        logits = network_from_engine(engines["classifier"], clock)(given)
-        classification = classification_from_logits(logits)
-    return Assessment(NOT_LOCATED, NOT_LOCATED, None, classification.probability, None)
+        view = squished_view(canonical_shape(radiograph), (given.shape[2], given.shape[3]))
+        probability, maps = classified(engines["classifier"], given, clock, view)
+    return Assessment(NOT_LOCATED, NOT_LOCATED, None, probability, None, maps=maps)
 
 
 def network_input(radiograph: Radiograph, manifest: Manifest) -> Array:

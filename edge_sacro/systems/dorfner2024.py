@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro import crop as cropping
-from edge_sacro.classify import ClassifierGeometry, classify
+from edge_sacro.classify import ClassifierGeometry, classifier_input
 from edge_sacro.decide import HIGH_RISK
 from edge_sacro.engine import Engine
+from edge_sacro.explain import cropped_view
 from edge_sacro.locate import CLASSES, SegmentationGeometry, segment
 from edge_sacro.manifest import Manifest, Segmentation
 from edge_sacro.orient import canonical_from_stored
@@ -38,10 +39,11 @@ from edge_sacro.systems.base import (
     RADIOGRAPHY,
     Assessment,
     System,
+    classified,
     network_from_engine,
 )
 from edge_sacro.systems.contract import BundleContract, NetworkContract, classifier_contract
-from edge_sacro.types import OperatingPoint, Radiograph
+from edge_sacro.types import Box, OperatingPoint, Radiograph
 
 Gray = npt.NDArray[np.uint8]
 
@@ -76,9 +78,10 @@ def assess_anatomy_aware(
             return Assessment(left, right, None, None, crop.reason or "crop_too_small", notes)
         pixels = cropping.pixels(cropped_from, crop.box)
     with clock.stage("classify"):
-        network = network_from_engine(engines["classifier"], clock)
-        classification = classify(pixels, network, _classifier_geometry(manifest))
-    return Assessment(left, right, crop.box, classification.probability, None, notes)
+        geometry = _classifier_geometry(manifest)
+        given = classifier_input(pixels, geometry)[None, None]
+        probability, maps = classified(engines["classifier"], given, clock, cropped_view(crop.box, geometry))
+    return Assessment(left, right, crop.box, probability, None, notes, maps=maps)
 
 
 def assess_standard(
@@ -88,9 +91,11 @@ def assess_standard(
     with clock.stage("normalise"):
         _, image = _images(radiograph, manifest)
     with clock.stage("classify"):
-        network = network_from_engine(engines["classifier"], clock)
-        classification = classify(image, network, _classifier_geometry(manifest))
-    return Assessment(NOT_LOCATED, NOT_LOCATED, None, classification.probability, None)
+        geometry = _classifier_geometry(manifest)
+        view = cropped_view(Box(0, 0, image.shape[1], image.shape[0]), geometry)
+        given = classifier_input(image, geometry)[None, None]
+        probability, maps = classified(engines["classifier"], given, clock, view)
+    return Assessment(NOT_LOCATED, NOT_LOCATED, None, probability, None, maps=maps)
 
 
 def anatomy_aware_contract(manifest: Manifest) -> BundleContract:
