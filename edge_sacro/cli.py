@@ -21,8 +21,6 @@ from edge_sacro.errors import InputNotFound
 if TYPE_CHECKING:
     from edge_sacro.manifest import Precision
     from edge_sacro.report import Report, Result
-    from edge_sacro.runtime import Runtime
-    from edge_sacro.types import Radiograph
 
 NOT_ASSESSABLE_EXIT_CODE = 3
 """Every file was read, and at least one of them is not assessable."""
@@ -62,6 +60,17 @@ for group in GROUPS:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of the table.")
 @click.option("--overlay", metavar="PNG|FOLDER", help="Draw joints, crop and decision over the radiograph.")
+@click.option(
+    "--explain", metavar="PNG|FOLDER", help="Draw where the classifier looked (Grad-CAM) over the radiograph."
+)
+@click.option("--explain-npz", metavar="NPZ|FOLDER", help="Write the explanation's arrays.")
+@click.option(
+    "--explain-class",
+    type=click.IntRange(0, 1),
+    default=1,
+    show_default=True,
+    help="Explain what speaks for disease (1) or for its absence (0).",
+)
 @exits_with_code
 def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     paths: tuple[str, ...],
@@ -77,6 +86,9 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     overrides: tuple[str, ...],
     as_json: bool,
     overlay: str | None,
+    explain: str | None,
+    explain_npz: str | None,
+    explain_class: int,
 ) -> int:
     """Assess DICOM files, or every instance of folders, and answer each one.
 
@@ -85,6 +97,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     """
     from edge_sacro import console
     from edge_sacro.bundle import load_bundle
+    from edge_sacro.commands.pictures import Pictures
     from edge_sacro.dicom import find_instances
     from edge_sacro.report import Ignored, json_from_report
     from edge_sacro.runtime import Runtime
@@ -96,6 +109,8 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise InputNotFound("it holds no DICOM file", source=", ".join(paths))
     answers: list[Result] = []
     loaded = load_bundle(bundle, trust_from_options(trust, state))
+    pictures = Pictures(files, overlay, explain, explain_npz, explain_class)
+    pictures.check(loaded)
     with Runtime(
         loaded,
         backend=backend,
@@ -108,10 +123,9 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     ) as runtime:
         try:
             for path in console.with_progress(files):
-                result, radiograph = runtime.infer_with_radiograph(path)
-                answers.append(result)
-                if overlay is not None:
-                    _draw(runtime, result, radiograph, _overlay_path(overlay, path, files))
+                inferred = pictures.infer(runtime, path)
+                answers.append(inferred[0])
+                pictures.write(runtime, path, inferred)
         finally:
             report = runtime.report(answers, ignored)
             click.echo(json_from_report(report) if as_json else console.text_from_report(report), nl=False)
@@ -153,24 +167,6 @@ def schema() -> None:
     from edge_sacro.report import report_schema
 
     click.echo(json.dumps(report_schema(), indent=2, sort_keys=True))
-
-
-def _draw(runtime: Runtime, result: Result, radiograph: Radiograph | None, path: Path) -> None:
-    from edge_sacro.overlay import overlay_from_result, write_png
-
-    if radiograph is None or result.state == "refused":
-        click.echo(f"edge-sacro: {result.source.path}: refused, so there is no overlay of it", err=True)
-        return
-    write_png(overlay_from_result(result, radiograph, runtime.report([result])), str(path))
-
-
-def _overlay_path(overlay: str, source: Path, sources: list[Path]) -> Path:
-    """The file named, for one instance; else a file for each in the folder named, told apart by number."""
-    target = Path(overlay)
-    if len(sources) == 1 and target.suffix.lower() == ".png":
-        return target
-    target.mkdir(parents=True, exist_ok=True)
-    return target / f"{sources.index(source) + 1:04d}-{source.stem}.png"
 
 
 def _exit_code(report: Report) -> int:

@@ -1,0 +1,109 @@
+"""What ``edge-sacro infer`` draws and writes beside its report: overlays, explanations and their arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_sacro.errors import OutputNotWritten
+
+if TYPE_CHECKING:
+    from edge_sacro.bundle import Bundle
+    from edge_sacro.explain import Explanation
+    from edge_sacro.report import Result
+    from edge_sacro.runtime import Runtime
+    from edge_sacro.types import Radiograph
+
+    Inferred = tuple[Result, Radiograph | None, Explanation | None]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is asked for.
+
+    Attributes:
+        files: the instances of the call; several go to a folder.
+        overlay, explain: a PNG or a folder for each kind of picture, or None.
+        explain_npz: a ``.npz`` file or a folder for the explanation's arrays, or None.
+        class_index: the class to explain.
+    """
+
+    files: Sequence[Path]
+    overlay: str | None
+    explain: str | None
+    explain_npz: str | None
+    class_index: int
+
+    @property
+    def explained(self) -> bool:
+        """Whether anything needs an explanation."""
+        return self.explain is not None or self.explain_npz is not None
+
+    def check(self, bundle: Bundle) -> None:
+        """Refuse, before anything runs, to explain with a bundle that cannot.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        if self.explained:
+            from edge_sacro.explain import check_explains
+
+            check_explains(bundle.manifest, self.class_index)
+
+    def infer(self, runtime: Runtime, path: Path) -> Inferred:
+        """Assess one instance, with what the pictures need."""
+        if self.explained:
+            return runtime.infer_explained(path, class_index=self.class_index)
+        return (*runtime.infer_with_radiograph(path), None)
+
+    def write(self, runtime: Runtime, path: Path, inferred: Inferred) -> None:
+        """Write what is asked for of one instance; what cannot be had of it is said on standard error.
+
+        Raises:
+            OutputNotWritten: a folder is missing or a file cannot be written.
+        """
+        result, radiograph, explanation = inferred
+        if self.overlay is not None:
+            self._overlay(runtime, result, radiograph, self._place(self.overlay, path, ".png"))
+        if not self.explained:
+            return
+        if radiograph is None or explanation is None:
+            state = result.state.value.replace("_", " ")
+            _say(result, f"{state}, so there is no explanation of it")
+            return
+        from edge_sacro.explain import write_npz
+        from edge_sacro.overlay import explanation_picture, write_png
+
+        if self.explain is not None:
+            picture = explanation_picture(explanation, result, radiograph, runtime.report([result]))
+            write_png(picture, str(self._place(self.explain, path, ".png")))
+        if self.explain_npz is not None:
+            write_npz(explanation, str(self._place(self.explain_npz, path, ".npz")))
+
+    @staticmethod
+    def _overlay(runtime: Runtime, result: Result, radiograph: Radiograph | None, target: Path) -> None:
+        from edge_sacro.overlay import overlay_from_result, write_png
+
+        if radiograph is None or result.state == "refused":
+            _say(result, "refused, so there is no overlay of it")
+            return
+        write_png(overlay_from_result(result, radiograph, runtime.report([result])), str(target))
+
+    def _place(self, target: str, source: Path, suffix: str) -> Path:
+        """The file named, for one instance; else a file for each in the folder named, told apart by number."""
+        named = Path(target)
+        if len(self.files) == 1 and named.suffix.lower() == suffix:
+            return named
+        try:
+            named.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputNotWritten(f"no folder can be made there: {error.strerror}", source=target) from error
+        return named / f"{self.files.index(source) + 1:04d}-{source.stem}{suffix}"
+
+
+def _say(result: Result, what: str) -> None:
+    click.echo(f"edge-sacro: {result.source.path}: {what}", err=True)
