@@ -1,0 +1,1 @@
+"""How good the answers are: predictions beside truth, with intervals, against a published cohort and another model."""
