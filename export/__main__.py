@@ -149,6 +149,19 @@ def check(file: Path, system: str, network: str) -> None:
         click.echo(line)
 
 
+@main.command()
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True))
+@click.option("--out", required=True, type=_folder, help="Folder of the new bundle.")
+@exits_with_code
+def explain(bundle: Path, out: Path) -> None:
+    """Add Grad-CAM to the classifier of BUNDLE, in all its precisions. Its logits stay what they are."""
+    from edge_sacro.bundle import load_bundle
+    from export.explained_bundle import write_explained
+
+    manifest = write_explained(load_bundle(bundle), out)
+    click.echo(f"bundle {manifest.name} {manifest.version} written to {out}; its logits are what they were")
+
+
 def _files_by_network(weights: tuple[str, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for each in weights:
