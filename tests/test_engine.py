@@ -15,6 +15,7 @@ import onnx
 import onnxruntime.capi.onnxruntime_pybind11_state as vendor
 import pytest
 
+from edge_sacro.bundle import load_bundle
 from edge_sacro.engine import BACKENDS, Engine, NetworkSpec, TensorSpec, open_engine, ort, ov
 from edge_sacro.errors import BackendFailed, BackendUnavailable, BundleContractBroken, DeadlineExceeded
 from tests.parity.variants import half, quantised
@@ -188,13 +189,24 @@ def test_openvino_computes_in_single_precision() -> None:
 
 
 @pytest.mark.parametrize("backend", COMPUTING)
-def test_a_result_depends_neither_on_threads_nor_on_the_call(backend: str) -> None:
+def test_a_small_networks_result_depends_neither_on_threads_nor_on_the_call(backend: str) -> None:
     image = np.random.default_rng(2).uniform(-1, 1, (1, 1, WINDOW, WINDOW)).astype(np.float32)
     answers = [
         opened(backend, SEGMENTER, segmenter(), threads).run({"image": image})["logits"] for threads in (1, 2, 2)
     ]
     np.testing.assert_array_equal(answers[0], answers[1])
     np.testing.assert_array_equal(answers[1], answers[2])
+
+
+@pytest.mark.parametrize("backend", COMPUTING)
+def test_threads_move_a_deep_network_by_rounding_at_most_and_repeating_it_by_nothing(backend: str) -> None:
+    bundle = load_bundle()
+    spec = bundle.manifest.networks["segmenter"].spec("segmenter")
+    model = bundle.model("segmenter", "fp32", backend)
+    image = np.random.default_rng(3).uniform(-1, 1, spec.inputs[0].shape).astype(np.float32)
+    one, two, again = (opened(backend, spec, model, n).run({"image": image})["logits"] for n in (1, 2, 2))
+    np.testing.assert_array_equal(two, again)
+    np.testing.assert_allclose(two, one, rtol=0, atol=0 if backend == "onnxruntime" else 1e-3)
 
 
 @pytest.mark.parametrize("backend", COMPUTING)

@@ -43,7 +43,11 @@ Threads are not pinned to cores, since a console has other work and a container'
 
 
 class OpenVinoEngine(Engine):
-    """One network compiled by OpenVINO's CPU plug-in. Each call has a request of its own."""
+    """One network compiled by OpenVINO's CPU plug-in. Each call has a request of its own.
+
+    The same number of threads gives the same bits. Another number may not: the plug-in splits the sums of a
+    normalisation among threads, which moved the demonstration segmenter's logits by 6e-5.
+    """
 
     backend = "openvino"
 
