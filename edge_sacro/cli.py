@@ -13,6 +13,7 @@ from edge_sacro.commands.bundle import bundle as bundle_group
 from edge_sacro.commands.bundle import trust_from_options, trust_options
 from edge_sacro.commands.engine import engine as engine_group
 from edge_sacro.commands.engine import opener_from_store
+from edge_sacro.commands.evaluate import evaluate as evaluate_command
 from edge_sacro.commands.grade import grade as grade_command
 from edge_sacro.commands.parity import parity as parity_command
 from edge_sacro.commands.reference import reference as reference_group
@@ -32,7 +33,10 @@ def main() -> None:
     """Find radiographic sacroiliitis on pelvic radiographs, where the X-ray is taken."""
 
 
-GROUPS: tuple[click.Command, ...] = (bundle_group, engine_group, reference_group, grade_command, parity_command)
+GROUPS: tuple[click.Command, ...] = (
+    *(bundle_group, engine_group, reference_group),
+    *(grade_command, parity_command, evaluate_command),
+)
 """Commands that have a file of their own in ``edge_sacro.commands``."""
 
 for group in GROUPS:

@@ -106,6 +106,21 @@ def predictions_from_csv(path: Path) -> list[Predictions]:
     return [Predictions(name, str(path), tuple(cases.values())) for name, cases in models.items()]
 
 
+def csv_from_predictions(predictions: Predictions) -> str:
+    """The cases as :func:`predictions_from_csv` reads them, grades left out: truth says what they came to."""
+    text = io.StringIO(newline="")
+    names = ("model", "id", "side", "group", "truth", "score", "decision", "box", "truth_box", "box_score")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for case in predictions.cases:
+        boxes = (" ".join(map(str, box.as_list())) if box else "" for box in (case.box, case.truth_box))
+        decision = "" if case.decision is None else int(case.decision)
+        score = "" if case.score is None else repr(case.score)
+        known = [predictions.name, case.id, case.side or "", case.group, int(case.truth), score, decision]
+        writer.writerow([*known, *boxes, repr(case.box_score)])
+    return text.getvalue()
+
+
 def _rows(path: Path) -> Iterable[tuple[str, dict[str, str]]]:
     """Each line's place and its fields by heading, blanks cut off."""
     try:
