@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from bench.factory_command import factory
 from bench.parity import parity
 
 
@@ -12,6 +13,7 @@ def main() -> None:
     """Measure a bundle: beside FP32, beside peers, against budgets."""
 
 
+main.add_command(factory)
 main.add_command(parity)
 
 

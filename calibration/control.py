@@ -225,9 +225,9 @@ class _Search:
         """The layers to keep, at most ``most``, and the ranking; None where more would be needed."""
         if self.unconstrained is None:
             self.unconstrained = self.gate.compared(self._alone(convert(())))
-        self.layers = sensitivity(self.operators, convert, self.ranked_reference, self.ranked_on)
         if self._passes(convert(()), method, 0):
-            return (), self.layers
+            return (), ()  # a ranking would cost a run for every layer and choose none
+        self.layers = sensitivity(self.operators, convert, self.ranked_reference, self.ranked_on)
         order = [layer.node for layer in self.layers]
         if most < 1 or not self._passes(convert(order[:most]), method, most):
             return None

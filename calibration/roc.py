@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
 
 from calibration.scores import STEPS, Scores
 from edge_sacro.errors import CalibrationRefused
+from edge_sacro.evaluation.curves import area_from_counts
+from edge_sacro.reference.statistics import CONFIDENCE, clopper_pearson
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-LEVEL = 0.95
+LEVEL = CONFIDENCE
 """Of every interval."""
 
 QUANTILES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
@@ -68,12 +69,9 @@ class Curve:
 
     def auc(self) -> float:
         """The chance that a positive image scores above a negative one, ties counted half."""
-        lower = np.cumsum(self._well) - self._well
-        return float((self._sick * (lower + self._well / 2)).sum() / (self._sick.sum() * self._well.sum()))
+        return float(area_from_counts(self._sick, self._well))
 
 
 def exact_interval(hits: int, images: int) -> Interval:
     """Clopper and Pearson's interval of a share (Biometrika 26, 1934, 404-413)."""
-    low = float(beta.ppf(QUANTILES[0], hits, images - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(QUANTILES[1], hits + 1, images - hits)) if hits < images else 1.0
-    return Interval(low, high)
+    return Interval(*clopper_pearson(hits, images, LEVEL))

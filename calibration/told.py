@@ -36,7 +36,7 @@ def table_from_outcome(outcome: Outcome, precision: Precision, sizes: dict[str, 
         before, after = sizes[each.network]
         agreement = "" if each.explanation is None else "{:.4f}, {:.3f}".format(*each.explanation)
         lines.append(
-            f"| {each.network} | {each.method} | {len(each.layers)} | {len(each.kept)} "
+            f"| {each.network} | {each.method} | {len(each.layers) or 'not ranked'} | {len(each.kept)} "
             f"| {before:,} to {after:,} | {agreement} |"
         )
     lines += ["", "| in float | network | operator | why |", "|---|---|---|---|"]
