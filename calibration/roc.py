@@ -50,7 +50,7 @@ class Curve:
             raise CalibrationRefused(
                 "a part of the images has one class alone", remedy="Ask for fewer folds, or give more patients."
             )
-        self._sick, self._well = sick, well
+        self._sick, self._well = sick.astype(np.float64), well.astype(np.float64)
         self.prevalence = float(sick.sum() / (sick.sum() + well.sum()))
         below = np.concatenate(([0], values))
         above = np.concatenate((values, [STEPS]))

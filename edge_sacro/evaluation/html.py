@@ -16,7 +16,6 @@ from edge_sacro.evaluation.words import (
     head_from_part,
     number,
     published_of,
-    value_of,
     verdict_from_document,
 )
 from edge_sacro.parity.page import Cell, page, plotted, section, table
@@ -70,7 +69,7 @@ def _of_part(part: Part, document: Document) -> list[str]:
     title = {"image": "Images", "joint": "Joints"}[part.level]
     found = [
         section(title, _measures_table(part.measures), head_from_part(part)),
-        plotted(f"{title}: ROC curve", _roc(part, document), "One step a score; circles: the published cut-off."),
+        plotted(f"{title}: ROC curve", _roc(part, document), "One step a score. A mark: the published decisions."),
         plotted(f"{title}: precision over recall", _precision_recall(part, document), "One point a score."),
     ]
     if part.comparison is not None:
@@ -86,8 +85,10 @@ def _measures_table(measures: Sequence[Measure]) -> str:
     rows: list[list[Cell]] = []
     beside = any(measure.published for measure in measures)
     for measure in measures:
-        intervals = "; ".join(f"{ends(each)} {each.method}" for each in measure.intervals) or "–"
-        row: list[Cell] = [measure.quantity, f"{value_of(measure)}\n{measure.note}", intervals]
+        intervals = "\n".join(f"{ends(each)} {each.method}" for each in measure.intervals) or "–"
+        counts = "" if measure.counts is None else f"{measure.counts[0]} of {measure.counts[1]}"
+        below = "; ".join(filter(None, (counts, measure.note)))
+        row: list[Cell] = [measure.quantity, f"{number(measure.value)}\n{below}", intervals]
         if beside:
             row += _published_cells(measure)
         rows.append(row)

@@ -16,6 +16,11 @@ _SENTENCES = {
     Standing.BEYOND: "is inferior to",
     Standing.OPEN: "is not shown to be non-inferior to",
 }
+_SIMULATED = {
+    Standing.WITHIN: "lies within",
+    Standing.BEYOND: "lies below",
+    Standing.OPEN: "is not shown to lie within",
+}
 
 
 def verdict_from_document(document: Document) -> str:
@@ -23,19 +28,23 @@ def verdict_from_document(document: Document) -> str:
     measure = document.primary()
     if measure is None or measure.published is None or document.reference is None or measure.value is None:
         return ""
-    published = measure.published
+    published, named = measure.published, document.reference.name
     standing = published.standing or Standing.OPEN
-    words = _SENTENCES[standing]
-    if document.simulated is not None:
-        words = f"is {standing.value} beside" if standing is not Standing.OPEN else "is not shown to keep the margin to"
+    if document.simulated is None:
+        words = (
+            f"{_SENTENCES[standing]} the published {published.value:.3f} of {named} by the margin {document.margin:g}"
+        )
+    else:
+        words = (
+            f"{_SIMULATED[standing]} the margin {document.margin:g} of the published {published.value:.3f} of {named}"
+        )
     between = ends(published.difference_interval)
-    named = f"the AUC {number(measure.value)} {words} the published {published.value:.3f} of {document.reference.name}"
-    sentence = f"{named} by the margin {document.margin:g}: difference {published.difference:+.4f}, 95 % {between}"
+    sentence = f"The AUC {number(measure.value)} {words}: difference {published.difference:+.4f}, 95 % {between}"
     if published.standing is None:
         sentence += "; there is no interval to judge by"
     if document.simulated is not None:
         sentence += f". {NO_CLINIC}: {document.simulated}"
-    return sentence[0].upper() + sentence[1:] + "."
+    return f"{sentence}."
 
 
 def head_from_part(part: Part) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from edge_sacro.evaluation import curves
+
 Array = npt.NDArray[np.floating]
 
 
@@ -96,8 +98,7 @@ def auc(scores: Array, truth: npt.NDArray[np.bool_]) -> float:
     Raises:
         ValueError: one class is absent.
     """
-    positive, negative = scores[truth], scores[~truth]
-    if positive.size == 0 or negative.size == 0:
+    area = curves.auc(np.asarray(scores, np.float64), truth)
+    if area is None:
         raise ValueError("no area without positives and negatives")
-    above = (positive[:, None] > negative[None, :]).sum() + 0.5 * (positive[:, None] == negative[None, :]).sum()
-    return float(above / (positive.size * negative.size))
+    return area

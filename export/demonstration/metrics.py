@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_sacro.evaluation import curves
 from edge_sacro.types import OperatingPoint
 from export.demonstration.baseline import cross_validated_scores
 from export.demonstration.evaluate import Case
@@ -66,14 +67,7 @@ def metrics_from_cases(cases: Sequence[Case], points: Sequence[OperatingPoint]) 
 
 def auc(scores: Floats, positive: npt.NDArray[np.int64]) -> float | None:
     """Area under the ROC curve by ranks, ties counted half; None where a class is absent."""
-    count = int(positive.sum())
-    if count in (0, len(positive)):
-        return None
-    _, inverse, numbers = np.unique(scores, return_inverse=True, return_counts=True)
-    ends = np.cumsum(numbers)
-    ranks = (ends - (numbers - 1) / 2)[inverse]
-    above = ranks[positive == 1].sum() - count * (count + 1) / 2
-    return float(above / (count * (len(positive) - count)))
+    return curves.auc(scores, positive == 1)
 
 
 def _interval(scores: Floats, positive: npt.NDArray[np.int64]) -> dict[str, Any]:
