@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from calibration import cache as caches
 from calibration.accuracy import Budget, truths_from_json
-from calibration.control import GateFailed, Outcome, Task, controlled
+from calibration.control import Outcome, Task, controlled
 from calibration.guard_band import as_text, measure_guard_band, unstable_images, write_guard_band
 from calibration.operating_points_command import operating_points
-from calibration.reader import TooFewImages, dicom_files, inputs_from_files
+from calibration.reader import dicom_files, inputs_from_files
 from calibration.told import plot_outcome, table_from_outcome
 from calibration.written import record_from_bundle, write_bundle
 from edge_sacro.bundle import load_bundle
-from edge_sacro.errors import EdgeSacroError
+from edge_sacro.commands import exits_with_code
+from edge_sacro.errors import UsageError
 from edge_sacro.manifest import Precision
 from edge_sacro.phantom import PhantomOptions, write_study
 
@@ -68,6 +68,7 @@ def main() -> None:
 
 @main.command()
 @_conversion_options
+@exits_with_code
 def int8(**options: Any) -> None:
     """Quantise a bundle's networks to INT8, as far as the accuracy budget lets."""
     _convert(_Options(**options), "int8")
@@ -75,6 +76,7 @@ def int8(**options: Any) -> None:
 
 @main.command()
 @_conversion_options
+@exits_with_code
 def fp16(**options: Any) -> None:
     """Convert a bundle's networks to FP16, as far as the accuracy budget lets."""
     _convert(_Options(**options), "fp16")
@@ -84,23 +86,21 @@ def fp16(**options: Any) -> None:
 @click.option("--bundle", required=True, help="Folder or zip of a bundle that int8 has written.")
 @click.option("--tensorrt", default="10.3.0", show_default=True, help="Version of TensorRT that reads the cache.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for a cache of each network.")
+@exits_with_code
 def cache(bundle: str, tensorrt: str, out: Path) -> None:
     """Write TensorRT calibration caches, for DLA and implicit quantisation, from the INT8 scales."""
-    try:
-        loaded = load_bundle(bundle)
-        record = record_from_bundle(loaded).get("int8")
-        if record is None:
-            raise ValueError(f"{bundle} has no record of an INT8 calibration; run int8 first")
-        out.mkdir(parents=True, exist_ok=True)
-        for name in loaded.manifest.networks:
-            scales = record["networks"][name]["scales"]
-            lacking = caches.tensors_without_scale(loaded.model(name, "fp32", "tensorrt"), scales)
-            (out / f"{name}.cache").write_text(caches.cache_from_scales(scales, tensorrt))
-            told = f"{len(lacking)} tensors lack a scale{': ' if lacking else ''}{', '.join(lacking)}"
-            click.echo(f"{out / name}.cache: {len(scales)} tensors; {told}")
-            click.echo(f"  layers to pin to float: {record['networks'][name]['kept_in_float']}")
-    except (EdgeSacroError, ValueError) as error:
-        _fail(error)
+    loaded = load_bundle(bundle)
+    record = record_from_bundle(loaded).get("int8")
+    if record is None:
+        raise UsageError(f"{bundle} has no record of an INT8 calibration; run int8 first")
+    out.mkdir(parents=True, exist_ok=True)
+    for name in loaded.manifest.networks:
+        scales = record["networks"][name]["scales"]
+        lacking = caches.tensors_without_scale(loaded.model(name, "fp32", "tensorrt"), scales)
+        (out / f"{name}.cache").write_text(caches.cache_from_scales(scales, tensorrt))
+        told = f"{len(lacking)} tensors lack a scale{': ' if lacking else ''}{', '.join(lacking)}"
+        click.echo(f"{out / name}.cache: {len(scales)} tensors; {told}")
+        click.echo(f"  layers to pin to float: {record['networks'][name]['kept_in_float']}")
 
 
 main.add_command(operating_points)
@@ -111,6 +111,7 @@ main.add_command(operating_points)
 @click.option("--phantoms", default=100, show_default=True, help="Simulated radiographs to measure on.")
 @click.option("--seed", default=910_000, show_default=True, help="Seed of the radiographs, unseen in training.")
 @click.option("--write", is_flag=True, help="Put the band into the bundle's manifest.")
+@exits_with_code
 def guard_band(bundle: str, phantoms: int, seed: int, write: bool) -> None:
     """Measure the half-width of the borderline range on simulated radiographs."""
     loaded = load_bundle(Path(bundle).resolve())
@@ -123,12 +124,9 @@ def guard_band(bundle: str, phantoms: int, seed: int, write: bool) -> None:
 
 
 def _convert(options: _Options, precision: Precision) -> None:
-    try:
-        task = _task(options)
-        outcome = controlled(task, precision)
-        write_bundle(task, outcome, precision, options.out)
-    except (EdgeSacroError, GateFailed, ValueError) as error:
-        _fail(error)
+    task = _task(options)
+    outcome = controlled(task, precision)
+    write_bundle(task, outcome, precision, options.out)
     click.echo(table_from_outcome(outcome, precision, _sizes(options, outcome, precision)))
     if options.plot is not None:
         click.echo(f"drawn to {plot_outcome(outcome, precision, options.plot)}")
@@ -138,10 +136,10 @@ def _convert(options: _Options, precision: Precision) -> None:
 def _task(options: _Options) -> Task:
     bundle = load_bundle(options.bundle)
     if options.out.exists():
-        raise ValueError(f"{options.out} exists already; name a new folder")
+        raise UsageError(f"{options.out} exists already; name a new folder")
     unknown = sorted(set(options.whole) - set(bundle.manifest.networks))
     if unknown:
-        raise ValueError(f"the bundle has no networks {unknown}")
+        raise UsageError(f"the bundle has no networks {unknown}")
     calibration = inputs_from_files(bundle, dicom_files(options.images), options.count)
     files = dicom_files([options.validation])
     validation = inputs_from_files(bundle, files, least=1)
@@ -179,11 +177,6 @@ def _sizes(options: _Options, outcome: Outcome, precision: Precision) -> dict[st
         )
         for each in outcome.networks
     }
-
-
-def _fail(error: Exception) -> NoReturn:
-    click.echo(f"calibration: {error}", err=True)
-    sys.exit(error.exit_code if isinstance(error, EdgeSacroError) else 3 if isinstance(error, TooFewImages) else 1)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from calibration.graph import EXPLANATION, Array
 from edge_sacro.bundle import Bundle
 from edge_sacro.decide import state_from_probability
 from edge_sacro.engine import Engine, NetworkSpec, open_engine
+from edge_sacro.errors import CalibrationRefused, UsageError
 from edge_sacro.manifest import Manifest
 from edge_sacro.report import Result
 from edge_sacro.runtime import Runtime
@@ -100,12 +101,12 @@ def truths_from_json(path: Path) -> dict[str, bool]:
     """Truth by a file's SHA-256, from ``{"images": [{"sha256": …, "mny_positive": …}]}``.
 
     Raises:
-        ValueError: the file has no such list.
+        UsageError: the file has no such list.
     """
     try:
         return {each["sha256"]: bool(each["mny_positive"]) for each in json.loads(path.read_text())["images"]}
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: every image needs sha256 and mny_positive; {error} is missing") from error
+        raise UsageError(f"{path}: every image needs sha256 and mny_positive; {error} is missing") from error
 
 
 def compared(
@@ -125,14 +126,14 @@ def compared(
         unstable: files, by SHA-256, that count neither for the largest difference nor for flips.
 
     Raises:
-        ValueError: no stable file has a probability in both.
+        CalibrationRefused: no stable file has a probability in both.
     """
     both = [(one, two) for one, two in zip(reference, other, strict=True) if one.probabilities and two.probabilities]
     stable = [(one, two) for one, two in both if one.sha256 not in unstable]
     apart = [(one, two) for one, two in both if one.sha256 in unstable]
     pairs = probability_pairs(*_sides(stable))
     if not len(pairs):
-        raise ValueError("no file of the validation set has a probability in both precisions")
+        raise CalibrationRefused("no file of the validation set has a probability in both precisions")
     differences = np.abs(np.diff(probability_pairs(reference, other)))
     known = [pair for pair in both if pair[0].sha256 in truths and "image" in pair[0].probabilities]
     labels = np.array([truths[str(one.sha256)] for one, _ in known], bool)

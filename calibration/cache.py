@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import onnx
 
 from calibration.graph import float_shapes
+from edge_sacro.errors import UsageError
 
 ALGORITHM = "EntropyCalibration2"
 """The one algorithm that DLA supports."""
@@ -23,11 +24,11 @@ def header_from_version(version: str) -> str:
     """First line of a cache for a version such as ``10.3.0``: NV_TENSORRT_VERSION, whose form changed with 10.
 
     Raises:
-        ValueError: it is no version of TensorRT 8 or 10, the ones with implicit quantisation.
+        UsageError: it is no version of TensorRT 8 or 10, the ones with implicit quantisation.
     """
     major, minor, patch = (int(part) for part in version.split(".")[:3])
     if major not in (8, 10):
-        raise ValueError(f"TensorRT {version} has no implicit quantisation; 8 and 10 have")
+        raise UsageError(f"TensorRT {version} has no implicit quantisation; 8 and 10 have")
     number = major * 1000 + minor * 100 + patch if major == 8 else major * 10_000 + minor * 100 + patch
     return f"TRT-{number}-{ALGORITHM}"
 
@@ -42,14 +43,14 @@ def scales_from_cache(text: str) -> tuple[str, dict[str, float]]:
     """Header and scales of a cache.
 
     Raises:
-        ValueError: a line is not of the format.
+        UsageError: a line is not of the format.
     """
     header, *lines = text.splitlines()
     scales = {}
     for line in lines:
         name, separator, digits = line.rpartition(": ")
         if not separator or len(digits) != 8:
-            raise ValueError(f"{line!r} is no line of a calibration cache")
+            raise UsageError(f"{line!r} is no line of a calibration cache")
         scales[name] = float(struct.unpack(">f", bytes.fromhex(digits))[0])
     return header, scales
 

@@ -32,6 +32,7 @@ from calibration.ranges import METHODS, Observation, observe
 from calibration.reader import Reading
 from calibration.sensitivity import Convert, LayerError, sensitivity
 from edge_sacro.bundle import Bundle
+from edge_sacro.errors import BudgetBroken, UsageError
 from edge_sacro.manifest import Precision
 
 RANKING_INPUTS = 16
@@ -47,7 +48,7 @@ MARGIN = 0.75
 and other images ask for somewhat more."""
 
 
-class GateFailed(Exception):
+class GateFailed(BudgetBroken):
     """No network can be converted within the budget. The message has the figures."""
 
 
@@ -127,11 +128,11 @@ def controlled(task: Task, precision: Precision) -> Outcome:
 
     Raises:
         GateFailed: no network can be converted, or the file for ONNX Runtime alone breaks the budget.
-        ValueError: calibration and validation share an image.
+        UsageError: calibration and validation share an image.
     """
     shared = set(task.calibration.images) & set(task.validation.images)
     if shared:
-        raise ValueError(f"{len(shared)} images are both in the calibration and in the validation set")
+        raise UsageError(f"{len(shared)} images are both in the calibration and in the validation set")
     gate = _Gate(task)
     networks = [_converted(task, gate, name, precision) for name in _order(task.bundle)]
     if all(each.model is None for each in networks):

@@ -15,6 +15,8 @@ import onnx.helper
 import onnx.numpy_helper
 import onnxruntime
 
+from edge_sacro.errors import GraphRefused
+
 Array = npt.NDArray[np.float32]
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -37,12 +39,12 @@ def prepared(content: bytes) -> Any:
         content: of an ONNX file in float32.
 
     Raises:
-        ValueError: the graph's opset is older than ``OLDEST_OPSET``.
+        GraphRefused: the graph's opset is older than ``OLDEST_OPSET``.
     """
     given = onnx.load_from_string(content)
     opset = next(each.version for each in given.opset_import if each.domain in ("", "ai.onnx"))
     if opset < OLDEST_OPSET:
-        raise ValueError(f"the graph's opset is {opset}, and {OLDEST_OPSET} at least is needed: export it again")
+        raise GraphRefused(f"the graph's opset is {opset}, and {OLDEST_OPSET} at least is needed: export it again")
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -96,7 +98,7 @@ def float_shapes(model: Any) -> dict[str, tuple[int, ...]]:
     """Shape of every float32 tensor that is no constant, the graph's inputs and outputs among them.
 
     Raises:
-        ValueError: a shape is not static.
+        GraphRefused: a shape is not static.
     """
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
     made = {name for node in model.graph.node if node.op_type != "Constant" for name in node.output}
@@ -107,7 +109,7 @@ def float_shapes(model: Any) -> dict[str, tuple[int, ...]]:
         if tensor.elem_type != onnx.TensorProto.FLOAT or value.name not in made:
             continue
         if any(not dim.HasField("dim_value") for dim in tensor.shape.dim):
-            raise ValueError(f"the shape of {value.name!r} is not static")
+            raise GraphRefused(f"the shape of {value.name!r} is not static")
         shapes[value.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
     return shapes
 

@@ -20,6 +20,7 @@ import numpy as np
 import pydicom
 
 from edge_sacro.bundle import Bundle
+from edge_sacro.errors import CalibrationRefused
 from edge_sacro.manifest import MANIFEST_NAME, GuardBand
 from edge_sacro.runtime import Runtime
 
@@ -55,7 +56,7 @@ def measure_guard_band(bundle: Bundle, files: Iterable[Path], seed: int = 0) -> 
         seed: of the random moves.
 
     Raises:
-        ValueError: fewer than 20 images gave a probability both times.
+        CalibrationRefused: fewer than 20 images gave a probability both times.
     """
     generator = np.random.default_rng(seed)
     pairs = []
@@ -66,7 +67,7 @@ def measure_guard_band(bundle: Bundle, files: Iterable[Path], seed: int = 0) -> 
                 pairs.append((given, moved))
         threshold = runtime.operating_point.threshold
     if len(pairs) < 20:
-        raise ValueError(f"{len(pairs)} images gave a probability both times, and 20 are needed")
+        raise CalibrationRefused(f"{len(pairs)} images gave a probability both times, and 20 are needed")
     return measurement_from_pairs(np.array(pairs), threshold)
 
 

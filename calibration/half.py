@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration.graph import float_shapes, head_nodes, initializers, used_constants_only
+from edge_sacro.errors import GraphRefused
 
 LARGEST = 32752.0
 """Half of the largest half: a tensor that goes beyond it on calibration images stays in float32."""
@@ -42,7 +43,7 @@ def half_from_float(model: Any, limits: Mapping[str, float], kept: Collection[st
         kept: names of nodes that stay in float32, beside the head and ``FLOAT_OPERATORS``.
 
     Raises:
-        ValueError: a constant is beyond half's range in a node that is converted.
+        GraphRefused: a constant is beyond half's range in a node that is converted.
     """
     large = {name for name, limit in limits.items() if limit > LARGEST}
     staying = head_nodes(model) | set(kept)
@@ -55,7 +56,7 @@ def half_from_float(model: Any, limits: Mapping[str, float], kept: Collection[st
     onnx.checker.check_model(made)
     found = mixed_type_faults(made)
     if found:
-        raise ValueError("; ".join(found))
+        raise GraphRefused("; ".join(found))
     return made
 
 
@@ -135,7 +136,7 @@ class _HalfGraph:
         if (name, TensorProto.FLOAT16) not in self.casts:
             values = numpy_helper.to_array(self.constants[name])
             if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
-                raise ValueError(f"the constant {name!r} is beyond half's range; keep its node in float")
+                raise GraphRefused(f"the constant {name!r} is beyond half's range; keep its node in float")
             self.added.append(numpy_helper.from_array(values.astype(np.float16), made))
             self.casts[name, TensorProto.FLOAT16] = made
         return made

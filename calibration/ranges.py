@@ -16,6 +16,7 @@ import onnx
 import onnxruntime
 
 from calibration.graph import Array, float_shapes
+from edge_sacro.errors import CalibrationRefused, GraphRefused
 
 Method = Literal["minmax", "percentile", "mse"]
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "mse")
@@ -82,10 +83,11 @@ def observe(model: Any, inputs: Sequence[Mapping[str, Array]]) -> Observation:
         inputs: each by input name.
 
     Raises:
-        ValueError: there are no inputs, or an activation is not finite.
+        CalibrationRefused: there are no inputs.
+        GraphRefused: an activation is not finite.
     """
     if not inputs:
-        raise ValueError("there is no input to observe")
+        raise CalibrationRefused("there is no input to observe")
     names = list(float_shapes(model))
     session = _session_with_outputs(model, names)
     given = {value.name for value in model.graph.input}
@@ -102,7 +104,7 @@ def observe(model: Any, inputs: Sequence[Mapping[str, Array]]) -> Observation:
                     continue
                 top = float(magnitude.max(initial=0.0))
                 if not np.isfinite(top):
-                    raise ValueError(f"the tensor {name!r} holds values that are not finite")
+                    raise GraphRefused(f"the tensor {name!r} holds values that are not finite")
                 largest[name] = max(largest[name], top)
     return Observation(largest, counts, len(inputs))
 

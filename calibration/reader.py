@@ -20,6 +20,7 @@ from calibration.graph import Array
 from edge_sacro import __version__
 from edge_sacro.bundle import Bundle
 from edge_sacro.engine import Engine, NetworkSpec, open_engine
+from edge_sacro.errors import CalibrationRefused
 from edge_sacro.runtime import Runtime
 
 PER_IMAGE = 2
@@ -30,7 +31,7 @@ Inputs = dict[str, list[dict[str, Array]]]
 """What each network was run with, in the files' order: by network, then by input name."""
 
 
-class TooFewImages(ValueError):
+class TooFewImages(CalibrationRefused):
     """Fewer images gave inputs than were asked for. The message names each file that gave none, and why."""
 
 

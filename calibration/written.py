@@ -18,6 +18,7 @@ from calibration.placement import quantised_nodes
 from calibration.ranges import LEVELS, PERCENTILE, scale_from_limit
 from calibration.reader import versions
 from edge_sacro.bundle import Bundle
+from edge_sacro.errors import UsageError
 from edge_sacro.manifest import MANIFEST_NAME, GuardBand, Precision, manifest_from_json
 
 RECORD = "calibration.json"
@@ -46,11 +47,11 @@ def write_bundle(task: Task, outcome: Outcome, precision: Precision, out: Path) 
         ``out``.
 
     Raises:
-        ValueError: ``out`` exists, or a compiled engine of the bundle is of a file that would go.
+        UsageError: ``out`` exists, or a compiled engine of the bundle is of a file that would go.
         BundleManifestInvalid: the new manifest is not what its schema says.
     """
     if out.exists():
-        raise ValueError(f"{out} exists already; name a new folder")
+        raise UsageError(f"{out} exists already; name a new folder")
     bundle = task.bundle
     files = {each.network: _files(each, outcome, precision) for each in outcome.networks}
     fields = json.loads(bundle.manifest.model_dump_json())
@@ -146,7 +147,7 @@ def _written(bundle: Bundle, fields: dict[str, Any], contents: Mapping[str, byte
     fields["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(kept.items())}
     stale = [each["file"] for each in fields["engines"] if each["seal"]["onnx_sha256"] not in fields["files"].values()]
     if stale:
-        raise ValueError(f"engines {stale} are compiled from a file that this replaces; compile them afterwards")
+        raise UsageError(f"engines {stale} are compiled from a file that this replaces; compile them afterwards")
     manifest = manifest_from_json(json.dumps(fields).encode(), str(out / MANIFEST_NAME))
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))

@@ -20,6 +20,7 @@ from calibration.accuracy import (
     truths_from_json,
 )
 from edge_sacro.bundle import load_bundle
+from edge_sacro.errors import CalibrationRefused, UsageError
 from tests.calibration.nets import classifier_with_explanation, write_standard_bundle
 
 KEPT = Figures(10, 0.01, 0.001, 0.9, 0.001, 0, 0, 0, 1.0, 1.0)
@@ -52,7 +53,7 @@ def test_figures_are_those_of_the_pairs(tmp_path: Path) -> None:
     assert (apart.max_dp, apart.unstable_max_dp) == pytest.approx((0.02, 0.25))
     same = compared(one, one, {}, manifest)
     assert (same.max_dp, same.flips, same.lost, same.auc, same.delta_auc) == (0.0, 0, 0, None, None)
-    with pytest.raises(ValueError, match="no file"):
+    with pytest.raises(CalibrationRefused, match="no file"):
         compared([answer("a", None)], [answer("a", 0.1)], {}, manifest)
 
 
@@ -106,5 +107,5 @@ def test_truth_without_its_keys_is_refused(tmp_path: Path) -> None:
     path.write_text('{"images": [{"sha256": "a", "mny_positive": true}]}')
     assert truths_from_json(path) == {"a": True}
     path.write_text('{"images": [{"sha256": "a"}]}')
-    with pytest.raises(ValueError, match="mny_positive"):
+    with pytest.raises(UsageError, match="mny_positive"):
         truths_from_json(path)

@@ -7,6 +7,7 @@ import pytest
 from calibration.cache import cache_from_scales, header_from_version, scales_from_cache, tensors_without_scale
 from calibration.graph import prepared
 from calibration.ranges import observe
+from edge_sacro.errors import UsageError
 from tests.calibration.nets import random_inputs, residual_net
 
 
@@ -19,13 +20,13 @@ def test_a_scale_is_eight_hex_digits_of_a_big_endian_single() -> None:
 def test_it_reads_back_as_it_was_written_colons_in_names_too() -> None:
     scales = {"image": 0.0078125, "block/conv: out": 2.5}
     assert scales_from_cache(cache_from_scales(scales, "8.5.2")) == ("TRT-8502-EntropyCalibration2", scales)
-    with pytest.raises(ValueError, match="no line"):
+    with pytest.raises(UsageError, match="no line"):
         scales_from_cache("TRT-8502-EntropyCalibration2\nimage 3f800000\n")
 
 
 def test_versions_without_implicit_quantisation_are_refused() -> None:
     assert header_from_version("8.6.1") == "TRT-8601-EntropyCalibration2"
-    with pytest.raises(ValueError, match="no implicit quantisation"):
+    with pytest.raises(UsageError, match="no implicit quantisation"):
         header_from_version("11.4.1")
 
 

@@ -19,6 +19,7 @@ from calibration.cache import scales_from_cache
 from calibration.reader import PER_IMAGE, RecordingEngine, TooFewImages, dicom_files, inputs_from_files
 from edge_sacro.bundle import load_bundle
 from edge_sacro.engine import Engine, NetworkSpec, TensorSpec
+from edge_sacro.errors import BudgetBroken, CalibrationRefused, UsageError
 from edge_sacro.runtime import Runtime
 from tests.calibration.nets import classifier_with_explanation, write_drawings, write_standard_bundle
 from tests.tiny import CLASSIFIER, write_bundle, write_dicom
@@ -89,7 +90,7 @@ def test_the_old_bundle_is_left_and_a_folder_that_exists_is_refused(place: Path)
     assert load_bundle(place / "fp32").manifest.precisions == {"fp32"}
     arguments = ["--images", place / "calibration", "--count", 5, "--validation", place / "validation"]
     ended = run("int8", "--bundle", place / "fp32", *arguments, "--out", place / "both")
-    assert ended.exit_code == 1
+    assert ended.exit_code == UsageError.exit_code
     assert "exists already" in ended.output
 
 
@@ -117,7 +118,7 @@ def test_the_cache_has_every_activation_of_the_fp32_file(place: Path, tmp_path: 
     assert {"image", "lifted", "back", "features"} <= set(scales)
     assert scales["lifted"] == pytest.approx(101 / 127, abs=0.01)
     ended = run("cache", "--bundle", place / "fp32", "--out", tmp_path / "none")
-    assert ended.exit_code == 1
+    assert ended.exit_code == UsageError.exit_code
     assert "run int8 first" in ended.output
 
 
@@ -125,7 +126,7 @@ def test_a_bundle_that_cannot_keep_the_budget_is_refused_and_nothing_is_written(
     write_standard_bundle(tmp_path / "steep", classifier_with_explanation(gain=1500.0, middle=0.664))
     arguments = ["--images", place / "calibration", "--count", 5, "--validation", place / "validation"]
     ended = run("int8", "--bundle", tmp_path / "steep", *arguments, "--out", tmp_path / "out")
-    assert ended.exit_code == 1
+    assert ended.exit_code == BudgetBroken.exit_code
     assert "no network can be int8 within the budget" in ended.output
     assert "max_dp" in ended.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["steep"]
@@ -138,7 +139,7 @@ def test_too_few_images_are_refused_by_name_and_reason(place: Path, tmp_path: Pa
     write_dicom(folder / "chest.dcm", BodyPartExamined="CHEST")
     arguments = ["--images", folder, "--count", 6, "--validation", place / "validation", "--out", tmp_path / "out"]
     ended = run("int8", "--bundle", place / "fp32", *arguments)
-    assert ended.exit_code == 3
+    assert ended.exit_code == CalibrationRefused.exit_code
     assert "5 of 7 files gave inputs, and 6 are asked for" in ended.output
     assert "chest.dcm: wrong_body_part" in ended.output
     assert "again.dcm: the same file again" in ended.output
@@ -148,14 +149,14 @@ def test_too_few_images_are_refused_by_name_and_reason(place: Path, tmp_path: Pa
 def test_images_of_both_sets_are_refused(place: Path, tmp_path: Path) -> None:
     arguments = ["--images", place / "validation", "--count", 5, "--validation", place / "validation"]
     ended = run("int8", "--bundle", place / "fp32", *arguments, "--out", tmp_path / "out")
-    assert ended.exit_code == 1
+    assert ended.exit_code == UsageError.exit_code
     assert "5 images are both" in ended.output
 
 
 def test_a_network_that_is_to_stay_whole_must_exist(place: Path, tmp_path: Path) -> None:
     arguments = ["--images", place / "calibration", "--count", 5, "--validation", place / "validation"]
     ended = run("int8", "--bundle", place / "fp32", *arguments, "--out", tmp_path / "out", "--whole", "detector")
-    assert ended.exit_code == 1
+    assert ended.exit_code == UsageError.exit_code
     assert "no networks ['detector']" in ended.output
 
 

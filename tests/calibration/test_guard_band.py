@@ -10,6 +10,7 @@ import pytest
 
 from calibration.guard_band import measure_guard_band, measurement_from_pairs, unstable_images, write_guard_band
 from edge_sacro.bundle import load_bundle
+from edge_sacro.errors import CalibrationRefused
 from tests.tiny import drawn_pelvis, write_bundle, write_dicom, write_standard_bundle
 
 
@@ -48,7 +49,7 @@ def test_it_is_measured_on_files_and_written_into_the_manifest(tmp_path: Path) -
 
 def test_too_few_images_are_refused(tmp_path: Path) -> None:
     bundle = load_bundle(write_bundle(tmp_path / "bundle"))
-    with pytest.raises(ValueError, match="20 are needed"):
+    with pytest.raises(CalibrationRefused, match="20 are needed"):
         measure_guard_band(bundle, [write_dicom(tmp_path / "a.dcm")])
 
 
