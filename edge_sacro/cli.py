@@ -43,7 +43,7 @@ for group in GROUPS:
     main.add_command(group)
 
 
-@main.command()
+@main.command(short_help="Assess DICOM files, or all instances of folders.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--bundle", default="demonstration", show_default=True, help="Model bundle: a folder or a zip file.")
 @trust_options
@@ -136,7 +136,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     return _exit_code(report)
 
 
-@main.command()
+@main.command(short_help="Write simulated radiographs or CT series.")
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder to write to; made if absent.")
 @click.option("--count", default=1, show_default=True, type=click.IntRange(1, 100_000), help="How many radiographs.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed, the same bytes.")
@@ -162,7 +162,7 @@ def phantom(
     click.echo(f"{images} and {truth} written: no patient, not for clinical use")
 
 
-@main.command()
+@main.command(short_help="Print the JSON Schema of the report.")
 @exits_with_code
 def schema() -> None:
     """Print the JSON Schema of the report that `infer --json` prints."""

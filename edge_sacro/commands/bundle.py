@@ -63,7 +63,7 @@ def trust_from_options(keys: tuple[str, ...], state: str | None) -> Trust | None
     return trust_from_files(keys, state or default_state())
 
 
-@click.group()
+@click.group(short_help="Make, sign, verify and show model bundles.")
 def bundle() -> None:
     """Make, sign, verify and show model bundles."""
 

@@ -57,7 +57,7 @@ def opener_from_store(store: str | None, bundle: Bundle, precision: Precision | 
     return QualifiedEngines(EngineStore(store), bundle, precision or bundle.manifest.default_precision)
 
 
-@click.group()
+@click.group(short_help="Compile networks for a device and qualify them.")
 def engine() -> None:
     """Compile a bundle's networks for a device, qualify them, and put them into service."""
 

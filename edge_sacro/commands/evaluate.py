@@ -35,7 +35,7 @@ class _Chosen:
     trust: Trust | None
 
 
-@click.command()
+@click.command(short_help="Evaluate predictions beside published figures.")
 @click.argument("predictions", metavar="CSV|FOLDER")
 @click.option("--reference", metavar="SYSTEM/COHORT", help="Published cohort, as bressem2021/test; see the docs.")
 @click.option("--margin", type=float, help="How far below the published figure is not inferior.  [default: 0.05]")

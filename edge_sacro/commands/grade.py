@@ -9,7 +9,7 @@ from edge_sacro.commands import exits_with_code
 VERDICTS = {"definite": True, "not-definite": False}
 
 
-@click.command()
+@click.command(short_help="Grades of both joints and the New York criterion.")
 @click.argument("grades", nargs=-1, type=int, metavar="[LEFT RIGHT]")
 @click.option("--meaning", type=int, metavar="GRADE", help="Print what a grade means.")
 @click.option("--back", type=click.Choice(list(VERDICTS)), help="Print every pair of grades that has this verdict.")

@@ -61,7 +61,7 @@ def setup_from_options(
     return Setup(contenders_from_names(against), budgets, control, threads, console.with_progress)
 
 
-@click.command()
+@click.command(short_help="Hold every precision and backend against FP32.")
 @parity_options
 @trust_options
 @exits_with_code

@@ -17,7 +17,7 @@ VERDICTS = ("agreement", "rounding", "contradiction", "not determined")
 NARROWEST = 160
 
 
-@click.group()
+@click.group(short_help="The papers' figures, and what contradicts them.")
 def reference() -> None:
     """Show the published figures of the systems' papers and recompute them from one another."""
 
