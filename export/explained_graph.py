@@ -25,6 +25,9 @@ LOGITS = "logits"
 PREFIX = "explain"
 """Of every name that is added, but the output's."""
 
+SAME_VALUES = frozenset({"Flatten", "Reshape", "Squeeze", "Identity", "Cast"})
+"""Operators that hand their values on; casts stand between the float types of a graph in half precision."""
+
 _REMEDY = "Give a classifier of one mean over rows and columns, then Gemm, BatchNormalization and Relu alone."
 
 
@@ -42,10 +45,12 @@ def explained_from_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     if [output.name for output in made.graph.output] != [LOGITS]:
         found = [output.name for output in made.graph.output]
         raise GraphRefused(f"its outputs are {found}, and must be {[LOGITS]}", source=PREFIX)
-    head = _Head(made)
-    head.walk_back()
-    onnx.checker.check_model(made)
-    onnx.shape_inference.infer_shapes(made, strict_mode=True)
+    _Head(made).walk_back()
+    try:
+        onnx.checker.check_model(made)
+        onnx.shape_inference.infer_shapes(made, strict_mode=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise GraphRefused(f"no explanation can be added: {error}", source=PREFIX, remedy=_REMEDY) from error
     return made
 
 
@@ -70,7 +75,7 @@ class _Head:
             node = self._producer(tensor)
             if node.op_type in {"ReduceMean", "GlobalAveragePool"} and rows:
                 return self._map(rows, node)
-            if node.op_type in {"Flatten", "Reshape", "Squeeze", "Identity"}:
+            if node.op_type in SAME_VALUES:
                 tensor = node.input[0]
                 continue
             if node.op_type == "Gemm":

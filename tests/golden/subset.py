@@ -35,6 +35,7 @@ CROP_CASES = (
 CLAHE_CASES = ("f32_64x96", "f32_odd_101x67", "f32_neg_60x61", "const_f32_40x50", "two_level_64x64", "tiny_7x5")
 CLASSIFIER_CASES = {"wide_260x640": 41, "tall_700x300": 42, "aspect_416x628": 44, "small_120x171": 45}
 """Crops by their case, and the seed of the synthetic radiograph that each of them is."""
+EXPLAINED_CASES = ("wide_260x640", "tall_700x300", "small_120x171")
 INVERSE_SIZES = ((600, 720), (901, 1103), (2500, 3000), (333, 517))
 
 
@@ -50,6 +51,7 @@ def subset(reference: Path) -> dict[str, Arrays]:
         "crop": _crop(load("e_crop")),
         "clahe": _clahe(load("f_clahe")),
         "classifier": _classifier(load("g_classifier"), load("i_e2e")),
+        "explanation": _explanation(load("h_gradcam"), load("g_classifier")),
     }
 
 
@@ -105,6 +107,15 @@ def _classifier(arrays: Arrays, whole: Arrays) -> Arrays:
         kept[f"{case}/input_sub8"] = whole[f"{case}/input"][::8, ::8]
     kept["e2e_600x720/mask"] = whole["e2e_600x720/mask"]
     kept["e2e_901x1103/mask"] = whole["e2e_901x1103/mask"]
+    return kept
+
+
+def _explanation(maps: Arrays, classified: Arrays) -> Arrays:
+    kept: Arrays = {}
+    for case in EXPLAINED_CASES:
+        kept[f"{case}/raw_cam"] = maps[f"{case}/raw_cam_13x20"]
+        kept[f"{case}/cam_sub8"] = maps[f"{case}/cam_eigen0"][::8, ::8]
+        kept[f"{case}/prob"] = classified[f"{case}/prob"]
     return kept
 
 
