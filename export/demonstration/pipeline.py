@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import torch
 from torch import nn
 
@@ -25,6 +26,7 @@ from export.demonstration.operating import probabilities, youden_threshold
 from export.demonstration.store import Task, examples_from_tasks
 from export.demonstration.train_classifier import Crops, crops_from_examples, train_classifier
 from export.demonstration.train_segmenter import train_segmenter
+from export.explained_graph import explained_from_graph
 from export.onnx_graph import onnx_from_module, round_to_half, store_in_half
 
 logger = logging.getLogger(__name__)
@@ -104,6 +106,7 @@ def export(segmenter: nn.Module, classifier: nn.Module, validation: Sequence[Exa
         files[name] = store_in_half(onnx_from_module(module, settings.out / f"{name}.onnx", shapes[name]))
         differences[name] = difference_from_torch(module, files[name], shapes[name])
         logger.info("%s: ONNX Runtime differs from PyTorch by %.2g at most", name, differences[name])
+    onnx.save(explained_from_graph(onnx.load(files["classifier"])), files["classifier"])
     crops = crops_from_examples(validation, 0, 0, settings.workers)
     predicted = probabilities(classifier, crops)
     figures = replace(youden_threshold(predicted, crops.positive), onnx_difference=differences["classifier"])
