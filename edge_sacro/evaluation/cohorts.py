@@ -12,6 +12,11 @@ from edge_sacro.reference.statistics import TRIALS
 
 Level = Literal["image", "joint"]
 
+ANY_JOINT = (
+    "the paper's image is positive with any joint of grade 2 or more; the modified New York criterion asks for both, "
+    "or for grade 3"
+)
+
 
 @dataclass(frozen=True)
 class Cohort:
@@ -74,6 +79,7 @@ def _noh() -> Iterator[Cohort]:
             figures,
             matrix,
             (matrix.tp + matrix.fn, matrix.fp + matrix.tn),
+            "" if level == "joint" else ANY_JOINT,
         )
 
 

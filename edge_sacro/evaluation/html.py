@@ -59,9 +59,10 @@ def _verdict(document: Document) -> str:
     primary = document.primary()
     standing = primary.published.standing if primary and primary.published else None
     good = standing is Standing.WITHIN and document.simulated is None
+    note = f"Note: {document.reference.note}." if document.reference.note else ""
     return (
         f'<div class="verdict {"good" if good else "bad"}"><strong>{escape(sentence)}</strong>'
-        f"<p>{escape(document.reference.citation)}. {escape(OTHER_COHORT)}</p></div>"
+        f"<p>{escape(document.reference.citation)}. {escape(OTHER_COHORT)} {escape(note)}</p></div>"
     )
 
 

@@ -51,6 +51,8 @@ def text_from_document(document: Document) -> str:
     if verdict:
         console.print(Text(verdict, "bold"))
         console.print(Text(OTHER_COHORT))
+        if document.reference is not None and document.reference.note:
+            console.print(Text(f"Note: {document.reference.note}."))
     elif document.simulated is not None:
         console.print(Text(f"Of no patient: {document.simulated}.", "bold"))
     return buffer.getvalue()
