@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro.classify import RADIOGRAPHIC, ClassifierGeometry, Placement, placement
-from edge_sacro.errors import OutputNotWritten, UsageError
+from edge_sacro.errors import UsageError
 from edge_sacro.manifest import Manifest
 from edge_sacro.orient import canonical_size, stored_box_from_canonical, stored_from_canonical
 from edge_sacro.preprocess.resize import Size
@@ -147,28 +147,6 @@ def explanation_from_maps(
 def at_input_size(cells: Floats, size: Size) -> Floats:
     """A map of cells at the size of the network's input: bilinear between the cells' centres, flat beyond the outer."""
     return _interpolated(cells, (np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64)), size)
-
-
-def write_npz(explanation: Explanation, path: str) -> None:
-    """Write an explanation's attributes as arrays of the same names, its box as x0, y0, x1, y1.
-
-    Raises:
-        OutputNotWritten: the folder is missing or the file cannot be written.
-    """
-    try:
-        with open(path, "wb") as file:  # noqa: PTH123 - the caller's words name the place in the error
-            np.savez_compressed(
-                file,
-                strength=explanation.strength,
-                maximum=np.float32(explanation.maximum),
-                class_index=np.int64(explanation.class_index),
-                class_name=np.str_(explanation.class_name),
-                seen=np.array(explanation.seen.as_list(), np.int64),
-                on_padding=np.float32(explanation.on_padding),
-                cells=explanation.cells,
-            )
-    except OSError as error:
-        raise OutputNotWritten(f"{error.strerror}", source=path) from error
 
 
 def _part_on_padding(cells: Floats, view: View) -> float:

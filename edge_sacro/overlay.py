@@ -7,6 +7,7 @@ explanations are viridis, whose lightness grows all the way for colour-blind rea
 
 from __future__ import annotations
 
+import io
 import textwrap
 
 import cv2
@@ -116,9 +117,33 @@ def write_png(picture: Picture, path: str) -> None:
     encoded, data = cv2.imencode(".png", picture)
     if not encoded:
         raise OutputNotWritten("the picture could not be encoded as PNG", source=path)
+    _write_file(data.tobytes(), path)
+
+
+def write_npz(explanation: Explanation, path: str) -> None:
+    """Write an explanation's attributes as arrays of the same names, ``seen`` as x0, y0, x1, y1.
+
+    Raises:
+        OutputNotWritten: the folder is missing or the file cannot be written.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        strength=explanation.strength,
+        maximum=np.float32(explanation.maximum),
+        class_index=np.int64(explanation.class_index),
+        class_name=np.str_(explanation.class_name),
+        seen=np.array(explanation.seen.as_list(), np.int64),
+        on_padding=np.float32(explanation.on_padding),
+        cells=explanation.cells,
+    )
+    _write_file(buffer.getvalue(), path)
+
+
+def _write_file(content: bytes, path: str) -> None:
     try:
         with open(path, "wb") as file:  # noqa: PTH123 - the caller's words name the place in the error
-            file.write(data.tobytes())
+            file.write(content)
     except OSError as error:
         raise OutputNotWritten(f"{error.strerror}", source=path) from error
 

@@ -75,8 +75,7 @@ class Pictures:
             state = result.state.value.replace("_", " ")
             _say(result, f"{state}, so there is no explanation of it")
             return
-        from edge_sacro.explain import write_npz
-        from edge_sacro.overlay import explanation_picture, write_png
+        from edge_sacro.overlay import explanation_picture, write_npz, write_png
 
         if self.explain is not None:
             picture = explanation_picture(explanation, result, radiograph, runtime.report([result]))
