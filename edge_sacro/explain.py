@@ -15,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro.classify import RADIOGRAPHIC, ClassifierGeometry, Placement, placement
-from edge_sacro.errors import UsageError
-from edge_sacro.manifest import Manifest
 from edge_sacro.orient import canonical_size, stored_box_from_canonical, stored_from_canonical
 from edge_sacro.preprocess.resize import Size
 from edge_sacro.types import Box, Radiograph
@@ -86,29 +84,6 @@ class Explanation:
     seen: Box
     on_padding: float
     cells: Floats
-
-
-def check_explains(manifest: Manifest, class_index: int = RADIOGRAPHIC) -> None:
-    """Refuse a bundle whose networks cannot explain themselves, or a class that it has not.
-
-    Raises:
-        UsageError: it says why, and how to get a bundle that can.
-    """
-    if not 0 <= class_index < len(manifest.classes):
-        raise UsageError(f"there is no class {class_index}; there are {manifest.classes}", source="explain")
-    network = manifest.networks.get("classifier")
-    if network is None:
-        raise UsageError(
-            f"system {manifest.system} has no explanation: it detects joints and classifies each by its box",
-            source="explain",
-            remedy="Look at its boxes: edge-sacro infer --overlay.",
-        )
-    if OUTPUT not in {tensor.name for tensor in network.outputs}:
-        raise UsageError(
-            f"the classifier of bundle {manifest.name} has no explanation output",
-            source="explain",
-            remedy="Export it with one (python -m export model), or add one to its graph (python -m export explain).",
-        )
 
 
 def explanation_from_maps(

@@ -16,13 +16,13 @@ from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
 from edge_sacro.errors import DeadlineExceeded, InputRefused, MultiFrameImage, UsageError
-from edge_sacro.explain import Explanation, check_explains, explanation_from_maps
+from edge_sacro.explain import Explanation, explanation_from_maps
 from edge_sacro.manifest import Precision
 from edge_sacro.regions import JointRegion
 from edge_sacro.report import Backend, BundleRecord, Ignored, Report, Result
 from edge_sacro.stages import StageClock
 from edge_sacro.systems import SYSTEMS, Assessment
-from edge_sacro.systems.contract import check_bundle
+from edge_sacro.systems.contract import check_bundle, check_explains
 from edge_sacro.types import Radiograph
 
 Readable = str | os.PathLike[str] | bytes | IO[bytes]

@@ -50,7 +50,7 @@ class Pictures:
             UsageError: it cannot.
         """
         if self.explained:
-            from edge_sacro.explain import check_explains
+            from edge_sacro.systems.contract import check_explains
 
             check_explains(bundle.manifest, self.class_index)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edge_sacro.errors import BundleContractBroken
+from edge_sacro.classify import RADIOGRAPHIC
+from edge_sacro.errors import BundleContractBroken, UsageError
+from edge_sacro.explain import OUTPUT
 from edge_sacro.manifest import Manifest, Network
 
 Shape = tuple[int | str, ...]
 """Static sizes; a letter is any size, the same one wherever it stands in one network."""
 
 CLASSES = 2
-EXPLANATION: Mapping[str, Shape] = {"explanation": (1, CLASSES, "h", "w")}
+EXPLANATION: Mapping[str, Shape] = {OUTPUT: (1, CLASSES, "h", "w")}
 """A classifier may explain itself by a second output, which no decision depends on."""
 
 
@@ -75,6 +77,29 @@ def check_bundle(contract: BundleContract, manifest: Manifest) -> None:
         broken += [f"{name}: {what}" for what in _broken_network(contract.networks[name], network)]
     if broken:
         raise BundleContractBroken("; ".join(broken), source=f"{manifest.name}, system {manifest.system}")
+
+
+def check_explains(manifest: Manifest, class_index: int = RADIOGRAPHIC) -> None:
+    """Refuse a bundle whose networks cannot explain themselves, or a class that it has not.
+
+    Raises:
+        UsageError: it says why, and how to get a bundle that can.
+    """
+    if not 0 <= class_index < len(manifest.classes):
+        raise UsageError(f"there is no class {class_index}; there are {manifest.classes}", source="explain")
+    network = manifest.networks.get("classifier")
+    if network is None:
+        raise UsageError(
+            f"system {manifest.system} has no explanation: it detects joints and classifies each by its box",
+            source="explain",
+            remedy="Look at its boxes: edge-sacro infer --overlay.",
+        )
+    if OUTPUT not in {tensor.name for tensor in network.outputs}:
+        raise UsageError(
+            f"the classifier of bundle {manifest.name} has no explanation output",
+            source="explain",
+            remedy="Export it with one (python -m export model), or add one to its graph (python -m export explain).",
+        )
 
 
 def _broken_network(contract: NetworkContract, network: Network) -> list[str]:
