@@ -37,7 +37,7 @@ class _Chosen:
 
 @click.command(short_help="Evaluate predictions beside published figures.")
 @click.argument("predictions", metavar="CSV|FOLDER")
-@click.option("--reference", metavar="SYSTEM/COHORT", help="Published cohort, as bressem2021/test; another word lists all.")
+@click.option("--reference", metavar="SYSTEM/COHORT", help="Published cohort, as bressem2021/test; any word lists all.")
 @click.option("--margin", type=float, help="How far below the published figure is not inferior.  [default: 0.05]")
 @click.option("--compare", metavar="CSV", help="Another model's predictions of the same cases.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Cut-off: positive above it, strictly.")

@@ -34,7 +34,7 @@ def html_from_document(document: Document) -> str:
     for part in document.parts:
         parts += _of_part(part, document)
     if document.boxes:
-        parts.append(section("Boxes of joints", _measures_table(document.boxes), ""))
+        parts.append(section("Boxes of joints", _measures_table(document.boxes, document), ""))
     if document.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in document.notes)
         parts.append(section("Notes", f"<ul>{items}</ul>", ""))
@@ -69,7 +69,7 @@ def _verdict(document: Document) -> str:
 def _of_part(part: Part, document: Document) -> list[str]:
     title = {"image": "Images", "joint": "Joints"}[part.level]
     found = [
-        section(title, _measures_table(part.measures), head_from_part(part)),
+        section(title, _measures_table(part.measures, document), head_from_part(part)),
         plotted(f"{title}: ROC curve", _roc(part, document), "One step a score. A mark: the published decisions."),
         plotted(f"{title}: precision over recall", _precision_recall(part, document), "One point a score."),
     ]
@@ -82,7 +82,7 @@ def _of_part(part: Part, document: Document) -> list[str]:
     return found
 
 
-def _measures_table(measures: Sequence[Measure]) -> str:
+def _measures_table(measures: Sequence[Measure], document: Document) -> str:
     rows: list[list[Cell]] = []
     beside = any(measure.published for measure in measures)
     for measure in measures:
@@ -91,13 +91,13 @@ def _measures_table(measures: Sequence[Measure]) -> str:
         below = "; ".join(filter(None, (counts, measure.note)))
         row: list[Cell] = [measure.quantity, f"{number(measure.value)}\n{below}", intervals]
         if beside:
-            row += _published_cells(measure)
+            row += _published_cells(measure, document.simulated is None)
         rows.append(row)
     heads = ["figure", "value", "95 % interval"]
     return table([*heads, "published", "difference", "beside the margin"] if beside else heads, rows)
 
 
-def _published_cells(measure: Measure) -> list[Cell]:
+def _published_cells(measure: Measure, coloured: bool) -> list[Cell]:
     published = measure.published
     if published is None:
         return ["", "", ""]
@@ -108,7 +108,7 @@ def _published_cells(measure: Measure) -> list[Cell]:
     return [
         f"{published_of(measure)}\n{notes}",
         difference_of(measure),
-        (word, _COLOUR[standing]) if standing is not None and _COLOUR[standing] else word,
+        (word, _COLOUR[standing]) if coloured and standing is not None and _COLOUR[standing] else word,
     ]
 
 

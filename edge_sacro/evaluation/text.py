@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -37,13 +37,13 @@ def text_from_document(document: Document) -> str:
     console = Console(file=buffer, force_terminal=terminal, width=width, highlight=False)
     for part in document.parts:
         console.print(Text(head_from_part(part)))
-        _print_measures(console, part.measures)
+        _print_measures(console, part.measures, document)
         if part.comparison is not None:
             _compare(console, part.comparison)
         console.print()
     if document.boxes:
         console.print(Text("Boxes of joints:"))
-        _print_measures(console, document.boxes)
+        _print_measures(console, document.boxes, document)
         console.print()
     for note in document.notes:
         console.print(Text(note))
@@ -58,9 +58,9 @@ def text_from_document(document: Document) -> str:
     return buffer.getvalue()
 
 
-def _print_measures(console: Console, measures: Sequence[Measure]) -> None:
+def _print_measures(console: Console, measures: Sequence[Measure], document: Document) -> None:
     """The table, and below it what a reader of some of its figures must know."""
-    console.print(_table(measures))
+    console.print(_table(measures, _STYLE if document.simulated is None else {}))
     notes: dict[str, list[str]] = {}
     for measure in measures:
         for note in filter(None, (measure.note, measure.published.note if measure.published else "")):
@@ -69,7 +69,7 @@ def _print_measures(console: Console, measures: Sequence[Measure]) -> None:
         console.print(Text(f"  {', '.join(quantities)}: {note}"))
 
 
-def _table(measures: Sequence[Measure]) -> Table:
+def _table(measures: Sequence[Measure], styles: Mapping[str, str]) -> Table:
     beside = any(measure.published for measure in measures)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     heads = ("published", "difference", "beside the margin") if beside else ()
@@ -80,7 +80,7 @@ def _table(measures: Sequence[Measure]) -> Table:
         cells: list[str | Text] = [measure.quantity, value_of(measure), first]
         if beside:
             standing = standing_of(measure)
-            cells += [published_of(measure), difference_of(measure), Text(standing, _STYLE.get(standing, ""))]
+            cells += [published_of(measure), difference_of(measure), Text(standing, styles.get(standing, ""))]
         table.add_row(*cells)
     return table
 

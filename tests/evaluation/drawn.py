@@ -5,9 +5,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from edge_sacro.evaluation.cohorts import cohort_from_name
+from edge_sacro.evaluation.evaluate import Settings
+from edge_sacro.evaluation.measures import Draws
+from edge_sacro.evaluation.predictions import Predictions, predictions_from_csv
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
@@ -45,3 +51,23 @@ def rows_from_counts(tp: int, fp: int, fn: int, tn: int, side: str = "") -> list
         {"id": f"case-{index}", "side": side, "truth": truth, "score": 0.9 if called else 0.1, "decision": called}
         for index, (truth, called) in enumerate(cells)
     ]
+
+
+DRAWS = Draws(400, 0)
+
+
+def predictions_from_rows(folder: Path, rows: list[dict[str, object]], name: str = "model") -> Predictions:
+    """What the runtime reads of these rows."""
+    (found,) = predictions_from_csv(write_csv(folder / f"{name}.csv", rows))
+    return found
+
+
+def predictions_from_scores(folder: Path, name: str = "model", **drawn: Any) -> Predictions:
+    """What it reads of drawn scores."""
+    return predictions_from_rows(folder, rows_from_scores(*scores(**drawn)), name)
+
+
+def settings_for(reference: str | None = None, **changes: Any) -> Settings:
+    """Settings with few resamples, beside a cohort or none."""
+    cohort = None if reference is None else cohort_from_name(reference)
+    return Settings(**{"cohort": cohort, "draws": DRAWS, **changes})
