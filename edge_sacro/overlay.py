@@ -186,14 +186,14 @@ def _scale_bar(explanation: Explanation, width: int) -> Picture:
     top = _LINE_PX * len(lines) + _MARGIN_PX
     panel = _panel(width, top + _BAR_PX[1] + _LINE_PX + _MARGIN_PX)
     _write_lines(panel, lines, _MARGIN_PX + 8)
-    columns = min(_BAR_PX[0], width - 8 * _MARGIN_PX)
+    columns = max(min(_BAR_PX[0], width - 8 * _MARGIN_PX), 1)
     strength = np.tile(np.linspace(0, 1, columns, dtype=np.float32), (_BAR_PX[1], 1))
     left = 2 * _MARGIN_PX
-    bar = _coloured(np.full(strength.shape, _BAR_GRAY, np.uint8), strength)
-    panel[top : top + _BAR_PX[1], left : left + columns] = bar
+    place = panel[top : top + _BAR_PX[1], left : left + columns]
+    place[...] = _coloured(np.full(strength.shape, _BAR_GRAY, np.uint8), strength)[:, : place.shape[1]]
     for part in (0.0, 0.5, 1.0):
-        place = (left + round(part * columns), top + _BAR_PX[1] + _LINE_PX - 6)
-        _write(panel, f"{part * explanation.maximum:.3g}", place, (235, 235, 235), _TEXT_PX)
+        below = (left + round(part * columns), top + _BAR_PX[1] + _LINE_PX - 6)
+        _write(panel, f"{part * explanation.maximum:.3g}", below, (235, 235, 235), _TEXT_PX)
     return panel
 
 

@@ -184,6 +184,18 @@ def test_the_words_say_what_the_colours_are_and_are_not(
     assert (colours.max(axis=2) == colours.min(axis=2)).all(), "a map of zeros colours nothing"
 
 
+def test_an_image_of_any_shape_has_a_picture(tmp_path: Path) -> None:
+    mirror = explained_nets.mirror(1, (32, 48))
+    bundle = explained_nets.write_whole_image_bundle(tmp_path / "bundle", "dorfner2024-standard", mirror)
+    for rows, columns in ((3200, 256), (256, 3200), (1600, 1500)):
+        pixels = np.random.default_rng(0).integers(0, 4095, (rows, columns)).astype(np.uint16)
+        path = tiny.write_dicom(tmp_path / "a.dcm", pixels)
+        assert infer(bundle, path, "--explain", tmp_path / "a.png").exit_code == 0
+        picture = read(tmp_path / "a.png")
+        assert picture.shape[1] == columns
+        assert picture.shape[0] > rows
+
+
 def _lightness(table: npt.NDArray[np.uint8], matrix: list[list[float]] | None) -> npt.NDArray[np.float64]:
     """CIE L* of a BGR table, as a dichromat sees it."""
     rgb = table[:, ::-1] / 255
