@@ -169,7 +169,8 @@ def _order(bundle: Bundle) -> list[str]:
 
 def _converted(task: Task, gate: _Gate, name: str, precision: Precision) -> Converted:
     model = prepared(task.bundle.model(name, "fp32", task.backend))  # type: ignore[arg-type]
-    head = tuple(node.name for node in model.graph.node if node.name in head_nodes(model))
+    in_head = head_nodes(model)
+    head = tuple(node.name for node in model.graph.node if node.name in in_head)
     observation = observe(model, task.calibration.inputs[name])
     search = _Search(task, gate, name, model)
     best: Converted | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,9 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 OLDEST_OPSET = 13
 """The first in which Q/DQ take an axis, so that weights may be quantised by channel."""
+
+SMALL = 1024
+"""Elements up to which a constant may hold a shape that others depend on."""
 
 EXPLANATION = "explanation"
 """Name of a classifier's second output; its nodes stay in float."""
@@ -100,7 +104,7 @@ def float_shapes(model: Any) -> dict[str, tuple[int, ...]]:
     Raises:
         GraphRefused: a shape is not static.
     """
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    inferred = onnx.shape_inference.infer_shapes(_without_weights(model), strict_mode=True).graph
     made = {name for node in model.graph.node if node.op_type != "Constant" for name in node.output}
     made |= {value.name for value in model.graph.input}
     shapes = {}
@@ -112,6 +116,21 @@ def float_shapes(model: Any) -> dict[str, tuple[int, ...]]:
             raise GraphRefused(f"the shape of {value.name!r} is not static")
         shapes[value.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
     return shapes
+
+
+def _without_weights(model: Any) -> Any:
+    """The same graph, its large constants being inputs: shapes do not depend on them, and they take long to copy."""
+    graph = model.graph
+    large = [each for each in graph.initializer if math.prod(each.dims) > SMALL]
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    light.graph.name = graph.name
+    light.graph.node.extend(graph.node)
+    light.graph.input.extend(graph.input)
+    light.graph.input.extend(onnx.helper.make_tensor_value_info(each.name, each.data_type, each.dims) for each in large)
+    light.graph.output.extend(graph.output)
+    light.graph.value_info.extend(graph.value_info)
+    light.graph.initializer.extend(each for each in graph.initializer if math.prod(each.dims) <= SMALL)
+    return light
 
 
 def head_nodes(model: Any) -> frozenset[str]:
