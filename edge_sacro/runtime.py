@@ -37,7 +37,8 @@ class Runtime:
         bundle: a loaded bundle, or what :func:`edge_sacro.bundle.load_bundle` takes.
         backend: a name in ``edge_sacro.engine.BACKENDS``; no other one ever takes its place.
         precision: one of the bundle's, ``"fp32"``, ``"fp16"`` or ``"int8"``; its default one where None.
-        threads: threads inside one inference; the machine's processors where None. The result does not depend on it.
+        threads: threads inside one inference; the machine's processors where None. On ``onnxruntime``
+            the result does not depend on it; on ``openvino`` its last digits may.
         deadline_s: seconds that one assessment may take, or None for no limit.
         operating_point: name of one of the bundle's operating points; its default one where None.
         overrides: codes of refusals that do not apply, from ``edge_sacro.dicom.acceptance.OVERRIDES``.
