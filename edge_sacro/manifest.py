@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_sacro.engine.base import NetworkSpec, TensorSpec
 from edge_sacro.engine.seal import Seal
 from edge_sacro.errors import BundleManifestInvalid
 from edge_sacro.types import OperatingPoint
 
+if TYPE_CHECKING:
+    from edge_sacro.systems import System
+
 MANIFEST_NAME = "manifest.json"
 
-SystemName = Literal[
-    "bressem2021",
-    "dorfner2024",
-    "dorfner2024-standard",
-    "fu2024-densenet121",
-    "fu2024-inception_v4",
-    "fu2024-resnet101",
-    "fu2024-resnext50",
-    "fu2024-vgg16",
-    "noh2021",
-    "poddubnyy2020",
-]
 NetworkName = Literal["segmenter", "classifier", "detector"]
 Precision = Literal["fp32", "fp16", "int8"]
 RecordName = Literal["export", "calibration", "parity"]
@@ -35,15 +26,25 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
-
-NETWORKS: dict[str, frozenset[str]] = {
-    "dorfner2024": frozenset({"segmenter", "classifier"}),
-    "noh2021": frozenset({"detector"}),
-}
-"""Networks of a system; those that are not listed have a classifier alone."""
-
 SETTINGS = {"segmenter": "segmentation", "classifier": "classification", "detector": "detection"}
 """The manifest's key that says how a network is applied."""
+
+
+def system_from_name(name: str) -> System:
+    """The system of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    from edge_sacro.systems import SYSTEMS  # systems read manifests, so they cannot be had before this module is
+
+    if name not in SYSTEMS:
+        raise ValueError(f"no system is called {name!r}; there are {', '.join(sorted(SYSTEMS))}")
+    return SYSTEMS[name]
+
+
+SystemName = Annotated[str, AfterValidator(lambda name: system_from_name(name).name)]
+"""A name in ``edge_sacro.systems.SYSTEMS``."""
 
 
 class _Strict(BaseModel):
@@ -242,13 +243,14 @@ class Manifest(_Strict):
 
     def _check_system(self) -> None:
         """The networks and settings that the system takes are there, and no others."""
-        needed = NETWORKS.get(self.system, frozenset({"classifier"}))
+        system = system_from_name(self.system)
+        needed = system.networks
         if set(self.networks) != needed:
             raise ValueError(f"system {self.system} takes the networks {sorted(needed)}, not {sorted(self.networks)}")
         for network, name in SETTINGS.items():
             if (network in needed) != (getattr(self, name) is not None):
                 raise ValueError(f"{name} does not fit system {self.system}")
-        if self.system.startswith("fu2024") != (self.hounsfield_window is not None):
+        if system.hounsfield_window != (self.hounsfield_window is not None):
             raise ValueError(f"hounsfield_window does not fit system {self.system}")
 
     @property

@@ -58,7 +58,7 @@ def manifest_fields(
     if system not in SYSTEMS or not SYSTEMS[system].operating_points:
         known = ", ".join(name for name, each in SYSTEMS.items() if each.operating_points)
         raise UsageError(f"the runtime has no operating points of {system!r}; it has those of {known}", source="SYSTEM")
-    slices = system.startswith("fu2024")
+    slices = SYSTEMS[system].hounsfield_window
     points = [
         {"name": point.name, "threshold": point.threshold, "source": point.source}
         for point in SYSTEMS[system].operating_points
@@ -83,7 +83,7 @@ def manifest_fields(
         "default_operating_point": points[0]["name"],
         "guard_band": _guard_band([logit_difference]),
     }
-    if system == "dorfner2024":
+    if "segmenter" in SYSTEMS[system].networks:
         fields["segmentation"] = dict(SEGMENTATION)
     if classifier:
         fields["classification"] = {"rows": classifier.shape[2], "columns": classifier.shape[3]}

@@ -127,7 +127,7 @@ def _paper(name: str) -> Paper:
     from edge_sacro.reference import PAPERS, paper_of_system
 
     try:
-        return paper_of_system(name)
+        return PAPERS[name] if name in PAPERS else paper_of_system(name)
     except KeyError:
         message = f"no paper and no system is called {name!r}"
         raise UsageError(message, remedy=f"Papers: {', '.join(PAPERS)}.") from None

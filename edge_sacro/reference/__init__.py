@@ -25,9 +25,14 @@ PAPERS: dict[str, Paper] = {
 
 
 def paper_of_system(system: str) -> Paper:
-    """The paper that a system was published in; ``dorfner2024-standard`` stands in that of ``dorfner2024``.
+    """The paper that a system was published in, as the system says: its ``reference``.
 
     Raises:
-        KeyError: no paper is held for this name.
+        KeyError: there is no such system, or the figures of its paper are not held.
     """
-    return PAPERS[system.partition("-")[0]]
+    from edge_sacro.systems import SYSTEMS  # the networks' packages come with it, and the figures need none of them
+
+    reference = SYSTEMS[system].reference
+    if reference is None:
+        raise KeyError(system)
+    return PAPERS[reference]

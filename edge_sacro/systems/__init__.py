@@ -1,4 +1,7 @@
-"""The published systems. Each is one file that reads like its paper's method section, and one entry here."""
+"""The published systems. Each is one file that reads like its paper's method section, and one entry here.
+
+Another one is added as ``docs/adding-a-system.md`` says; nothing else in the device knows a system by its name.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edge_sacro.classify import classification_from_logits
 from edge_sacro.engine import Engine
 from edge_sacro.explain import OUTPUT, ClassMaps, View
-from edge_sacro.manifest import Manifest
+from edge_sacro.manifest import Manifest, NetworkName
 from edge_sacro.orient import canonical_size
 from edge_sacro.regions import JointRegion
 from edge_sacro.stages import StageClock
@@ -70,6 +70,9 @@ class System:
         operating_points: the cut-offs, the one to begin with first; each source says who states it.
         contract: what a bundle with this manifest must be.
         assess: the method, from one image to an assessment. A series is many images, each with its own.
+        networks: that a bundle brings; with each, the manifest has that network's settings.
+        hounsfield_window: whether the manifest has a window for CT values.
+        reference: the paper's name in ``edge_sacro.reference.PAPERS``; None where its figures are not held.
         high_risk: above it the publication calls a prediction confident; None where it has no such rule.
     """
 
@@ -79,6 +82,9 @@ class System:
     operating_points: tuple[OperatingPoint, ...]
     contract: Callable[[Manifest], BundleContract]
     assess: Callable[[Radiograph, Manifest, Mapping[str, Engine], StageClock], Assessment]
+    networks: frozenset[NetworkName] = frozenset({"classifier"})
+    hounsfield_window: bool = False
+    reference: str | None = None
     high_risk: OperatingPoint | None = None
 
 

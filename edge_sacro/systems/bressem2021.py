@@ -78,4 +78,5 @@ SYSTEM = System(
     operating_points=OPERATING_POINTS,
     contract=contract,
     assess=assess,
+    reference="bressem2021",
 )

@@ -120,6 +120,8 @@ ANATOMY_AWARE = System(
     operating_points=(ACCURACY_CUT_OFF,),
     contract=anatomy_aware_contract,
     assess=assess_anatomy_aware,
+    networks=frozenset({"segmenter", "classifier"}),
+    reference="dorfner2024",
     high_risk=HIGH_RISK,
 )
 
@@ -130,6 +132,7 @@ STANDARD = System(
     operating_points=(STANDARD_CUT_OFF,),
     contract=standard_contract,
     assess=assess_standard,
+    reference="dorfner2024",
     high_risk=HIGH_RISK,
 )
 

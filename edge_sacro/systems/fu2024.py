@@ -82,6 +82,8 @@ SYSTEMS = tuple(
         operating_points=(LARGER_CLASS,),
         contract=contract,
         assess=assess,
+        hounsfield_window=True,
+        reference="fu2024",
     )
     for network in NETWORKS
 )

@@ -93,6 +93,8 @@ SYSTEM = System(
     operating_points=(BEST_BOX,),
     contract=contract,
     assess=assess,
+    networks=frozenset({"detector"}),
+    reference="noh2021",
 )
 
 

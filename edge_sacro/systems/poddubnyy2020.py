@@ -32,4 +32,5 @@ SYSTEM = System(
     operating_points=OPERATING_POINTS,
     contract=contract,
     assess=assess,
+    reference="poddubnyy2020",
 )

@@ -16,7 +16,7 @@ pytest.importorskip("monai")
 import torch
 
 from edge_sacro.errors import BundleContractBroken, UsageError
-from edge_sacro.manifest import NETWORKS
+from edge_sacro.systems import SYSTEMS
 from export.architectures import ARCHITECTURES, Architecture, architectures_of
 from export.checkpoint import filled
 from tests.export.oracles import timm_model, torchvision_model
@@ -139,7 +139,7 @@ def test_generated_weights_differ_between_systems() -> None:
 
 def test_every_system_but_the_detector_has_its_networks_here() -> None:
     for system, networks in ARCHITECTURES.items():
-        assert set(networks) == NETWORKS.get(system, {"classifier"})
+        assert set(networks) == SYSTEMS[system].networks
         assert all(len(architecture.classes) >= 2 for architecture in networks.values())
     with pytest.raises(UsageError, match="no system 'nothing'"):
         architectures_of("nothing")
