@@ -93,6 +93,23 @@ class Orientation:
     assumed: bool
 
 
+@dataclass(frozen=True)
+class SlicePlane:
+    """Where a CT slice lies in the patient (PS3.3 C.7.6.2), and what it was made with. None where the header is silent.
+
+    Attributes:
+        series_uid: Series Instance UID.
+        position_mm: x, y, z of the centre of the first pixel, Image Position (Patient).
+        axes: direction cosines of the rows, then of the columns, Image Orientation (Patient).
+        kernel: Convolution Kernel, upper case.
+    """
+
+    series_uid: str | None
+    position_mm: tuple[float, float, float] | None
+    axes: tuple[float, float, float, float, float, float] | None
+    kernel: str | None
+
+
 @dataclass(frozen=True, eq=False)
 class Grayscale:
     """How a stored value becomes a modality value: one table over every value that can be stored.
@@ -135,6 +152,7 @@ class Radiograph:
         sha256: hash of the file's bytes, hexadecimal.
         source: path or name that the caller gave.
         notes: what a reader of the report must know: overrides, assumptions, conflicts, in the order found.
+        plane: where a CT slice lies; None for a radiograph.
     """
 
     stored: npt.NDArray[np.integer]
@@ -157,6 +175,7 @@ class Radiograph:
     source: str
     notes: tuple[str, ...] = ()
     frames: int = 1
+    plane: SlicePlane | None = None
 
     @property
     def rows(self) -> int:

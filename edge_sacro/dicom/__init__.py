@@ -10,9 +10,10 @@ from edge_sacro.dicom.acceptance import check_acceptance
 from edge_sacro.dicom.display import Window, display_from_radiograph
 from edge_sacro.dicom.instances import Instance, find_instances
 from edge_sacro.dicom.limits import ReadLimits
-from edge_sacro.dicom.source import Isolation, Source, read
+from edge_sacro.dicom.source import Frame, Isolation, Source, read, read_frames
 
 __all__ = [
+    "Frame",
     "Instance",
     "Isolation",
     "ReadLimits",
@@ -22,4 +23,5 @@ __all__ = [
     "display_from_radiograph",
     "find_instances",
     "read",
+    "read_frames",
 ]

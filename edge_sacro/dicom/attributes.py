@@ -15,12 +15,20 @@ from edge_sacro.errors import ContradictoryAttributes, MissingAttributes
 
 _MACROS = (
     "PixelMeasuresSequence",
+    "PlanePositionSequence",
     "PlaneOrientationSequence",
     "PixelValueTransformationSequence",
     "FrameVOILUTSequence",
     "FrameAnatomySequence",
     "CTImageFrameTypeSequence",
+    "CTReconstructionSequence",
 )
+_UNASSIGNED = ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence")
+"""Where a converted object keeps what belongs to no macro (PS3.3 A.70), among it the kernel."""
+
+_PER_FRAME, _SHARED = "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"
+OF_A_SLICE = ("ImagePositionPatient", "ImageOrientationPatient", "RescaleIntercept", "RescaleSlope")
+"""What the functional groups of one of several CT frames must say, so that it is a slice in Hounsfield units."""
 
 
 class Header:
@@ -140,16 +148,46 @@ class Header:
 
 def frame_header(header: Header, frame: int) -> Header:
     """The attributes of one frame: those of the file, with the functional groups' over them (PS3.3 C.7.6.16)."""
-    groups = [*header.items("SharedFunctionalGroupsSequence")[:1]]
-    groups += header.items("PerFrameFunctionalGroupsSequence")[frame : frame + 1]
-    if not groups:
+    macros = _macros(header, frame, _MACROS)
+    if not macros:
         return header
+    merged = _merged(header, [header, *macros])
+    kernels = [each for each in _macros(header, frame, _UNASSIGNED) if each.values("ConvolutionKernel")]
+    if kernels and not merged.values("ConvolutionKernel"):
+        merged.dataset["ConvolutionKernel"] = kernels[-1].dataset["ConvolutionKernel"]
+    return merged
+
+
+def require_slice(header: Header, frame: int, frames: int) -> None:
+    """Refuse one of several frames whose functional groups do not make it a slice.
+
+    Attributes of the object itself are not asked: what stands there of one frame is that of no other.
+
+    Raises:
+        MissingAttributes: one of ``OF_A_SLICE`` is absent or empty.
+        ContradictoryAttributes: there are functional groups of another number of frames.
+    """
+    items = len(header.items(_PER_FRAME))
+    if items not in (0, frames):
+        raise ContradictoryAttributes(f"Number of Frames is {frames} and there are functional groups of {items}")
+    groups = _merged(header, _macros(header, frame, _MACROS))
+    missing = [keyword for keyword in OF_A_SLICE if not groups.values(keyword)]
+    if missing:
+        raise MissingAttributes(f"absent or empty in its functional groups: {', '.join(missing)}")
+
+
+def _macros(header: Header, frame: int, keywords: Sequence[str]) -> list[Header]:
+    """The items that hold the frame's attributes, shared ones first."""
+    groups = [*header.items(_SHARED)[:1], *header.items(_PER_FRAME)[frame : frame + 1]]
+    return [macro for group in groups for macro in _first_items(group, keywords)]
+
+
+def _merged(header: Header, parts: Sequence[Header]) -> Header:
+    """All attributes of the parts; of one that several have, the last one's."""
     merged = Dataset()
     with vendor_call("parse", "the functional groups cannot be read"):
-        merged.update(header.dataset)
-        for group in groups:
-            for macro in _first_items(group, _MACROS):
-                merged.update(macro.dataset)
+        for part in parts:
+            merged.update(part.dataset)
     return Header(merged, header.little_endian, header.notes)
 
 

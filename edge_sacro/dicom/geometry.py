@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
+
+import numpy as np
 
 from edge_sacro.dicom.attributes import Header
 from edge_sacro.errors import ContradictoryAttributes, WrongView
-from edge_sacro.types import Orientation, PixelSpacing
+from edge_sacro.types import Orientation, PixelSpacing, SlicePlane
 
 SpacingSource = Literal["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"]
 SPACING_SOURCES: tuple[SpacingSource, ...] = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _LETTERS = frozenset("LRHFAP")
 _AXES = ("LR", "HF", "AP")
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_COSINES = 0.01
 _POSITIVE, _NEGATIVE = "LPH", "RAF"
 """Letters of the patient's x, y and z axes (PS3.3 C.7.6.2.1.1)."""
 
@@ -59,6 +64,35 @@ def orientation_from_header(header: Header, overridden: bool) -> Orientation:
         header.notes.append(f"Patient Orientation {_shown(texts)} is that of a lateral view; overridden, assumed L, F.")
         return Orientation("L", "F", assumed=True)
     return Orientation(row, column, assumed=False)
+
+
+def plane_from_header(header: Header) -> SlicePlane | None:
+    """Where a CT slice lies and what it was reconstructed with; None for other modalities."""
+    if header.text("Modality") != "CT":
+        return None
+    position, axes = header.note_numbers("ImagePositionPatient"), header.note_numbers("ImageOrientationPatient")
+    if axes and not _perpendicular(axes):
+        header.notes.append("Image Orientation (Patient) is not two perpendicular directions of length 1.")
+        axes = ()
+    uid = header.uid("SeriesInstanceUID")
+    return SlicePlane(
+        series_uid=uid if uid and is_uid(uid) else None,
+        position_mm=position if len(position) == 3 else None,
+        axes=axes if len(axes) == 6 else None,
+        kernel="\\".join(header.texts("ConvolutionKernel"))[:64] or None,
+    )
+
+
+def is_uid(text: str) -> bool:
+    """Whether it is digits and dots as PS3.5 9.1 has them, at most 64 of them."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+def _perpendicular(cosines: tuple[float, ...]) -> bool:
+    if len(cosines) != 6:
+        return False
+    row, column = np.reshape(cosines, (2, 3))
+    return bool(np.allclose([row @ row, column @ column, row @ column], [1, 1, 0], atol=_COSINES))
 
 
 def _shown(texts: list[str]) -> str:

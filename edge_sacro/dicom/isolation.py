@@ -73,11 +73,9 @@ class Child:
             DecodeLimitExceeded: it took longer than ``limits.wall_s``, or the system ended it for its processor time.
             DecodeFailed: the process died of it.
         """
-        largest = limits.max_side * limits.max_side * 2 + 65536 * 4
+        parts = [memoryview(header_bytes(header, len(data))), memoryview(data)]
         try:
-            return self._exchange(
-                [memoryview(header_bytes(header, len(data))), memoryview(data)], limits.wall_s, largest
-            )
+            return self._exchange(parts, limits.wall_s, limits.answer_bytes)
         except TimeoutError:
             self.close()
             raise DecodeLimitExceeded(f"reading it took longer than {limits.wall_s:g} s") from None

@@ -49,6 +49,11 @@ class PixelFormat:
     photometric_interpretation: str
 
     @property
+    def answer_bytes(self) -> int:
+        """What one frame takes as stored values, with the table of what they mean."""
+        return self.rows * self.columns * (self.bits_allocated // 8) + (4 << self.bits_stored)
+
+    @property
     def first(self) -> int:
         """The lowest value that can be stored."""
         return -(1 << (self.bits_stored - 1)) if self.signed else 0
@@ -126,6 +131,19 @@ def stored_values(
         )
     samples, header = syntax.decode(stream, cells)
     return _from_samples(samples, header, pixel_format, syntax)
+
+
+def check_frames(part10: Part10, pixels: PixelElement, syntax: Syntax, pixel_format: PixelFormat, frames: int) -> None:
+    """Refuse pixel data that do not hold so many frames, before any of them is decoded.
+
+    Raises:
+        TruncatedFile, ContradictoryAttributes, DecodeFailed, MultiFrameImage: as finding the first frame does.
+    """
+    if syntax.decode is None:
+        cells = CellFormat(pixel_format.rows, pixel_format.columns, pixel_format.bits_allocated)
+        _native_cells(part10, pixels, cells, 0, frames)
+    else:
+        encapsulated_frame(part10, pixels, 0, frames)
 
 
 def _native_cells(

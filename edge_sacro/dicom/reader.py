@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from edge_sacro.dicom.attributes import Header, frame_header
+from edge_sacro.dicom.attributes import Header, frame_header, require_slice
 from edge_sacro.dicom.decoders import Syntax, syntax_from_uid
-from edge_sacro.dicom.geometry import orientation_from_header, spacing_from_header
+from edge_sacro.dicom.geometry import is_uid, orientation_from_header, plane_from_header, spacing_from_header
 from edge_sacro.dicom.grayscale import grayscale_from_header
-from edge_sacro.dicom.limits import ReadLimits
+from edge_sacro.dicom.limits import MIB, ReadLimits
 from edge_sacro.dicom.part10 import Part10, PixelElement, part10_from_bytes
-from edge_sacro.dicom.pixels import PixelFormat, pixel_format_from_header, stored_values
+from edge_sacro.dicom.pixels import PixelFormat, check_frames, pixel_format_from_header, stored_values
 from edge_sacro.errors import (
     ContradictoryAttributes,
+    DecodeLimitExceeded,
     ForProcessingImage,
+    InputRefused,
     MissingAttributes,
     MultiFrameImage,
     NoPixelData,
+    SizeLimitExceeded,
     TruncatedFile,
     UsageError,
     WrongView,
@@ -30,7 +32,9 @@ _DICOMDIR = "1.2.840.10008.1.3.10"
 _FOR_PROCESSING = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{each}.1" for each in (1, 2, 3))
 _CT = frozenset(f"1.2.840.10008.5.1.4.1.1.2{each}" for each in ("", ".1", ".2"))
 _IMAGES = _FOR_PROCESSING | _CT | {f"1.2.840.10008.5.1.4.1.1.1{each}" for each in ("", ".1", ".2", ".3")}
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+FRAMES_BYTES, FRAMES_AT_ONCE = 32 * MIB, 64
+"""What one answer holds of an object of many frames, at most: pixels and tables, and how many."""
+
 VIEW_MEANINGS: Mapping[str, str] = MappingProxyType(
     {"ANTERO-POSTERIOR": "AP", "ANTEROPOSTERIOR": "AP", "POSTERO-ANTERIOR": "PA", "POSTEROANTERIOR": "PA"}
 )
@@ -48,6 +52,65 @@ def radiograph_from_bytes(
 ) -> Radiograph:
     """Read one file. Arguments and errors are those of ``edge_sacro.dicom.read``; ``sha256`` spares hashing again."""
     part10 = part10_from_bytes(data, limits)
+    return _radiograph(part10, frame, limits, overrides, source, sha256 or hashlib.sha256(data).hexdigest())
+
+
+def frames_from_bytes(
+    data: bytes,
+    *,
+    limits: ReadLimits,
+    overrides: frozenset[str] = frozenset(),
+    start: int = 0,
+    source: str = "<bytes>",
+    sha256: str | None = None,
+) -> tuple[int, list[Radiograph | InputRefused]]:
+    """Read as many frames of one file, from ``start`` on, as one answer takes; always one, and all where they fit.
+
+    Other arguments are those of ``edge_sacro.dicom.read``.
+
+    Returns:
+        how many frames the object holds; then each one, or why it is refused. A single frame is read as
+        ``radiograph_from_bytes`` reads it.
+
+    Raises:
+        InputRefused: the object is refused, not a frame of it; or reading passed a limit.
+    """
+    part10 = part10_from_bytes(data, limits)
+    _, pixel_format, pixels, frames = opened(part10, start, limits)
+    if frames > limits.max_frames:
+        raise SizeLimitExceeded(f"the object holds {frames} frames; up to {limits.max_frames} are read")
+    if frames > 1:
+        check_frames(part10, pixels, syntax_from_uid(part10.transfer_syntax_uid), pixel_format, frames)
+    digest = sha256 or hashlib.sha256(data).hexdigest()
+    most = min(FRAMES_BYTES, limits.answer_bytes) // pixel_format.answer_bytes
+    last = min(start + max(min(most, FRAMES_AT_ONCE), 1), frames)
+    if frames == 1:
+        return 1, [_radiograph(part10, 0, limits, overrides, source, digest)]
+    return frames, [_slice(part10, frame, limits, overrides, source, digest) for frame in range(start, last)]
+
+
+def _slice(
+    part10: Part10, frame: int, limits: ReadLimits, overrides: frozenset[str], source: str, sha256: str
+) -> Radiograph | InputRefused:
+    """One of several frames, or why it alone is refused.
+
+    Raises:
+        DecodeLimitExceeded: reading passed a limit; no other frame can be read then either.
+    """
+    header = Header(part10.header, part10.little_endian)
+    try:
+        require_slice(header, frame, header.integer("NumberOfFrames") or 1)
+        return _radiograph(part10, frame, limits, overrides, source, sha256)
+    except DecodeLimitExceeded:
+        raise
+    except InputRefused as refusal:
+        return type(refusal)(f"frame {frame + 1}: {refusal.what}", source=source, remedy=refusal.remedy)
+
+
+def _radiograph(
+    part10: Part10, frame: int, limits: ReadLimits, overrides: frozenset[str], source: str, sha256: str
+) -> Radiograph:
+    """One frame of a file that was taken apart."""
     syntax = syntax_from_uid(part10.transfer_syntax_uid)
     header, pixel_format, pixels, frames = opened(part10, frame, limits)
     orientation = orientation_from_header(header, WrongView.code in overrides)
@@ -73,8 +136,9 @@ def radiograph_from_bytes(
         lossy_ratio=ratio,
         frame=frame,
         frames=frames,
-        sha256=sha256 or hashlib.sha256(data).hexdigest(),
+        sha256=sha256,
         source=source,
+        plane=plane_from_header(header),
         notes=tuple(dict.fromkeys(header.notes)),
     )
 
@@ -124,7 +188,7 @@ def _instance_uid(header: Header) -> str:
     uid = header.uid("SOPInstanceUID")
     if not uid:
         raise MissingAttributes("absent or empty: SOPInstanceUID")
-    if len(uid) > 64 or not _UID.fullmatch(uid):
+    if not is_uid(uid):
         # the UID names results and files; nothing but digits and dots may get there (PS3.5 9.1)
         raise ContradictoryAttributes("SOP Instance UID is no UID")
     return uid

@@ -1,21 +1,40 @@
-"""``read``: path, bytes or file object -> Radiograph."""
+"""``read`` and ``read_frames``: path, bytes or file object -> Radiograph, one or one for each frame."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.limits import ReadLimits
-from edge_sacro.errors import EdgeSacroError, InputNotFound, InternalError, SizeLimitExceeded, UsageError
+from edge_sacro.errors import EdgeSacroError, InputNotFound, InputRefused, InternalError, SizeLimitExceeded, UsageError
 from edge_sacro.types import Radiograph
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes]"
 Isolation: TypeAlias = Literal["process", "none"]
 DEFAULT_LIMITS = ReadLimits()
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame of an object.
+
+    Attributes:
+        number: from 1, as DICOM counts them.
+        frames: how many the object holds.
+        image: the frame, or None where it is refused.
+        refusal: why it is refused, or None.
+    """
+
+    number: int
+    frames: int
+    image: Radiograph | None
+    refusal: InputRefused | None
 
 
 def read(
@@ -76,6 +95,71 @@ def read(
     if radiograph.sha256 != sha256:
         raise InternalError("the decoding process answered for other bytes than were sent", source=label)
     return radiograph
+
+
+def read_frames(
+    source: Source,
+    *,
+    limits: ReadLimits = DEFAULT_LIMITS,
+    overrides: frozenset[str] = frozenset(),
+    name: str | None = None,
+    isolation: Isolation = "process",
+) -> Iterator[Frame]:
+    """Read every frame of one DICOM file, in the order of their numbers, a few at a time.
+
+    Of several frames of CT each is a slice: its functional groups must say where it lies and what its values mean, and
+    one whose groups do not is refused by its number. An object of one frame is read as ``read`` reads it. What several
+    frames mean in any other modality is not known here, so such an object is refused whole.
+
+    Arguments are those of ``read``. The limits of time and memory hold for the frames that are decoded at once; past
+    one of them the frames that were not yet given are refused, each by its number.
+
+    Raises:
+        InputRefused: the object is refused, before its first frame.
+        UsageError, InternalError: as ``read``.
+    """
+    checked_overrides(overrides)
+    if isolation not in ("process", "none"):
+        raise UsageError(f"isolation is {isolation!r}; 'process' and 'none' exist")
+    label = name or (str(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else _label(source))
+    data = bytes_from_source(source, limits, label)
+    sha256 = hashlib.sha256(data).hexdigest()
+    job = {"limits": limits.as_dict(), "overrides": sorted(overrides), "sha256": sha256, "many": True}
+    frames = given = 0
+    while not given or given < frames:
+        found: list[Radiograph | InputRefused]
+        try:
+            if isolation == "none":
+                from edge_sacro.dicom.reader import frames_from_bytes
+
+                frames, found = frames_from_bytes(data, limits=limits, overrides=overrides, start=given, source=label)
+            else:
+                frames, found = _from_child({**job, "frame": given}, data, limits, label)
+        except InputRefused as refusal:
+            if not given:
+                raise refusal.with_source(label) from refusal.__cause__
+            what = f"{refusal.what}, while frames from {given + 1} on were read"
+            found = [type(refusal)(what, source=label, remedy=refusal.remedy)] * (frames - given)
+        for each in found:
+            given += 1
+            if isinstance(each, Radiograph):
+                yield Frame(given, frames, each, None)
+            else:
+                yield Frame(given, frames, None, each)
+
+
+def _from_child(
+    job: dict[str, object], data: bytes, limits: ReadLimits, label: str
+) -> tuple[int, list[Radiograph | InputRefused]]:
+    """Some frames, from a child process; it answers for the bytes that it was sent."""
+    from edge_sacro.dicom.isolation import children
+    from edge_sacro.dicom.wire import frames_from_message
+
+    header, payload = children().answer(job, data, limits, label)
+    frames, found = frames_from_message(header, payload, label)
+    if any(isinstance(each, Radiograph) and each.sha256 != job["sha256"] for each in found):
+        raise InternalError("the decoding process answered for other bytes than were sent", source=label)
+    return frames, found
 
 
 def bytes_from_source(source: Source, limits: ReadLimits, label: str) -> bytes:

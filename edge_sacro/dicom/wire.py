@@ -12,14 +12,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_sacro import errors
-from edge_sacro.errors import EdgeSacroError, InternalError
-from edge_sacro.types import Grayscale, Orientation, PixelSpacing, Radiograph
+from edge_sacro.errors import EdgeSacroError, InputRefused, InternalError
+from edge_sacro.types import Grayscale, Orientation, PixelSpacing, Radiograph, SlicePlane
 
 PREFIX = struct.Struct("<IQ")
 MAX_HEADER = 1 << 20
@@ -27,7 +28,7 @@ _DTYPES = frozenset({"|u1", "<u2", "<i2"})
 _SCALARS = tuple(
     field.name
     for field in dataclasses.fields(Radiograph)
-    if field.name not in ("stored", "grayscale", "spacing", "orientation", "source", "notes")
+    if field.name not in ("stored", "grayscale", "spacing", "orientation", "source", "notes", "plane")
 )
 
 
@@ -59,6 +60,7 @@ def message_from_radiograph(radiograph: Radiograph) -> tuple[dict[str, Any], lis
         "shape": list(stored.shape),
         "spacing": None if radiograph.spacing is None else dataclasses.asdict(radiograph.spacing),
         "orientation": dataclasses.asdict(radiograph.orientation),
+        "plane": None if radiograph.plane is None else dataclasses.asdict(radiograph.plane),
         "first": gray.first,
         "entries": gray.table.size,
         "inverted": gray.inverted,
@@ -69,7 +71,49 @@ def message_from_radiograph(radiograph: Radiograph) -> tuple[dict[str, Any], lis
     return {"radiograph": header}, [stored.reshape(-1).view(np.uint8).data, gray.table.view(np.uint8).data]
 
 
-def radiograph_from_message(header: dict[str, Any], payload: bytearray, source: str) -> Radiograph:
+def message_from_frames(
+    frames: int, found: Sequence[Radiograph | InputRefused]
+) -> tuple[dict[str, Any], list[memoryview]]:
+    """The header and the payload's parts that carry some of an object's frames, one after another."""
+    messages = [
+        message_from_radiograph(each) if isinstance(each, Radiograph) else (message_from_error(each), [])
+        for each in found
+    ]
+    sizes = [sum(part.nbytes for part in parts) for _, parts in messages]
+    headers = [{**header, "bytes": size} for (header, _), size in zip(messages, sizes, strict=True)]
+    return {"frames": frames, "found": headers}, [part for _, parts in messages for part in parts]
+
+
+def frames_from_message(
+    header: dict[str, Any], payload: bytearray, source: str
+) -> tuple[int, list[Radiograph | InputRefused]]:
+    """The number of frames and those that ``message_from_frames`` put in a message.
+
+    Raises:
+        InternalError: the message is none of ours.
+    """
+    whole, start = memoryview(payload), 0
+    found: list[Radiograph | InputRefused] = []
+    try:
+        frames = int(header["frames"])
+        for each in header["found"]:
+            end = start + int(each["bytes"])
+            if "error" in each:
+                refusal = error_from_message(each, source)
+                if not isinstance(refusal, InputRefused):
+                    raise refusal
+                found.append(refusal)
+            else:
+                found.append(radiograph_from_message(each, whole[start:end], source))
+            start = end
+    except (KeyError, TypeError, ValueError) as error:
+        raise InternalError(f"the decoding process answered with what are no frames ({error})", source=source) from None
+    if not 1 <= len(found) <= frames or start != len(payload):
+        raise InternalError("the decoding process answered with other bytes than its frames have", source=source)
+    return frames, found
+
+
+def radiograph_from_message(header: dict[str, Any], payload: bytearray | memoryview, source: str) -> Radiograph:
     """The radiograph that ``message_from_radiograph`` put in a message.
 
     Raises:
@@ -102,6 +146,7 @@ def radiograph_from_message(header: dict[str, Any], payload: bytearray, source: 
             grayscale=gray,
             spacing=None if spacing is None else PixelSpacing(**spacing),
             orientation=Orientation(**fields["orientation"]),
+            plane=_plane(fields["plane"]),
             source=source,
             notes=tuple(str(note) for note in fields["notes"]),
             **{name: fields[name] for name in _SCALARS},
@@ -112,7 +157,18 @@ def radiograph_from_message(header: dict[str, Any], payload: bytearray, source: 
         ) from None
 
 
-def _array(payload: bytearray, kind: str, count: int, offset: int) -> npt.NDArray[Any]:
+def _plane(fields: dict[str, Any] | None) -> SlicePlane | None:
+    if fields is None:
+        return None
+    numbers: dict[str, Any] = {}
+    for name, size in (("position_mm", 3), ("axes", 6)):
+        numbers[name] = None if fields[name] is None else tuple(float(each) for each in fields[name])
+        if numbers[name] is not None and len(numbers[name]) != size:
+            raise ValueError(f"{name} is not {size} numbers")
+    return SlicePlane(**{**fields, **numbers})
+
+
+def _array(payload: bytearray | memoryview, kind: str, count: int, offset: int) -> npt.NDArray[Any]:
     """A read-only array over the payload, which nothing else holds."""
     array = np.frombuffer(payload, kind, count, offset)
     array.flags.writeable = False

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from edge_sacro.dicom.limits import ReadLimits
-from edge_sacro.dicom.reader import radiograph_from_bytes
-from edge_sacro.dicom.wire import PREFIX, header_bytes, message_from_error, message_from_radiograph
+from edge_sacro.dicom.reader import frames_from_bytes, radiograph_from_bytes
+from edge_sacro.dicom.wire import PREFIX, header_bytes, message_from_error, message_from_frames, message_from_radiograph
 from edge_sacro.errors import DecodeLimitExceeded, EdgeSacroError, InternalError
 
 
@@ -54,9 +54,13 @@ def _answer(
         data = jobs.read(size)
         if len(data) != size or hashlib.sha256(data).hexdigest() != job["sha256"]:
             raise InternalError("the decoding process received other bytes than were sent")
-        overrides = frozenset(job["overrides"])
+        overrides, frame, sha256 = frozenset(job["overrides"]), job["frame"], job["sha256"]
+        if job.get("many"):
+            return message_from_frames(
+                *frames_from_bytes(data, limits=limits, overrides=overrides, start=frame, sha256=sha256)
+            )
         return message_from_radiograph(
-            radiograph_from_bytes(data, limits=limits, overrides=overrides, frame=job["frame"], sha256=job["sha256"])
+            radiograph_from_bytes(data, limits=limits, overrides=overrides, frame=frame, sha256=sha256)
         )
     except MemoryError:
         error: EdgeSacroError = DecodeLimitExceeded(f"reading it takes more than {limits.memory_bytes} bytes of memory")

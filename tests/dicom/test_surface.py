@@ -24,6 +24,7 @@ def rows(heading: str) -> list[list[str]]:
 
 def test_names_are_pinned() -> None:
     assert dicom.__all__ == [
+        "Frame",
         "Instance",
         "Isolation",
         "ReadLimits",
@@ -33,6 +34,7 @@ def test_names_are_pinned() -> None:
         "display_from_radiograph",
         "find_instances",
         "read",
+        "read_frames",
     ]
     for name in dicom.__all__:
         assert hasattr(dicom, name)
