@@ -21,11 +21,18 @@ class _Strict(BaseModel):
 
 
 class Source(_Strict):
-    """Which instance a result belongs to. ``sha256`` and the UID are null where the file could not be read so far."""
+    """Which image a result belongs to.
+
+    Attributes:
+        path: as it was given.
+        sha256, sop_instance_uid: of the file, null where it could not be read so far.
+        frame: number of the frame, from 1; null where the object holds a single one.
+    """
 
     path: str
     sha256: str | None
     sop_instance_uid: str | None
+    frame: int | None = None
 
 
 class Joint(_Strict):

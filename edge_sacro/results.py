@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from edge_sacro.decide import Rule, rounded
 from edge_sacro.errors import InputRefused
@@ -18,12 +18,25 @@ Fields = dict[str, object]
 """Fields of a result; the runtime adds those that every result of its bundle shares."""
 
 
-def source_fields(label: str, data: bytes | None, radiograph: Radiograph | None) -> Source:
-    """Which instance it is, as far as it could be read: a refused file has its hash too."""
-    if radiograph is not None:
-        return Source(path=label, sha256=radiograph.sha256, sop_instance_uid=radiograph.sop_instance_uid)
-    sha256 = None if data is None else hashlib.sha256(data).hexdigest()
-    return Source(path=label, sha256=sha256, sop_instance_uid=None)
+@dataclass(frozen=True)
+class Origin:
+    """What an image came from.
+
+    Attributes:
+        label: path or name.
+        sha256: of the file's bytes; None where there are none.
+        frame: number of the frame, from 1, where the object holds several.
+    """
+
+    label: str
+    sha256: str | None
+    frame: int | None
+
+
+def source_fields(origin: Origin, radiograph: Radiograph | None) -> Source:
+    """Which image it is, as far as it could be read: a refused file has its hash too."""
+    uid = None if radiograph is None else radiograph.sop_instance_uid
+    return Source(path=origin.label, sha256=origin.sha256, sop_instance_uid=uid, frame=origin.frame)
 
 
 def refused_fields(refusal: InputRefused) -> Fields:

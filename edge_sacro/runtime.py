@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import IO
@@ -20,6 +21,7 @@ from edge_sacro.explain import Explanation, explanation_from_maps
 from edge_sacro.manifest import Precision
 from edge_sacro.regions import JointRegion
 from edge_sacro.report import Backend, BundleRecord, Ignored, Report, Result
+from edge_sacro.results import Origin
 from edge_sacro.stages import StageClock
 from edge_sacro.systems import SYSTEMS, Assessment
 from edge_sacro.systems.contract import check_bundle, check_explains
@@ -107,7 +109,8 @@ class Runtime:
     def infer(self, source: Readable, *, name: str | None = None) -> Result:
         """Assess one instance.
 
-        A file that cannot be assessed is a result too: ``refused`` or ``not_assessable``, with the reason.
+        A file that cannot be assessed is a result too: ``refused`` or ``not_assessable``, with the reason. So is an
+        object of several frames, for which no one result can stand; ``infer_all`` answers each of them.
 
         Args:
             source: a path, the bytes of a DICOM file, or a binary file object.
@@ -119,9 +122,16 @@ class Runtime:
         result, _ = self.infer_with_radiograph(source, name=name)
         return result
 
+    def infer_all(self, source: Readable, *, name: str | None = None) -> list[Result]:
+        """Assess every frame of one instance: as many results as it has frames, and one where it is refused whole.
+
+        Arguments and errors are those of ``infer``, and so is the answer to an instance of a single frame.
+        """
+        return [result for result, _, _ in self.infer_each(source, name=name)]
+
     def infer_with_radiograph(self, source: Readable, *, name: str | None = None) -> tuple[Result, Radiograph | None]:
         """As ``infer``, with the radiograph that was read, for pictures of the result; None where there is none."""
-        result, radiograph, _ = self._infer_pinned(source, name)
+        result, radiograph, _ = self._infer(source, _label(source, name))
         return result, radiograph
 
     def infer_explained(
@@ -138,44 +148,100 @@ class Runtime:
             UsageError: the bundle's networks cannot explain themselves, or there is no such class.
             BackendError: as ``infer``.
         """
-        classes = self.bundle.manifest.classes
         check_explains(self.bundle.manifest, class_index)
-        result, radiograph, assessment = self._infer_pinned(source, name)
+        return self._explained(self._infer(source, _label(source, name)), class_index)
+
+    def infer_each(
+        self, source: Readable, *, name: str | None = None, class_index: int | None = None
+    ) -> Iterator[tuple[Result, Radiograph | None, Explanation | None]]:
+        """As ``infer_all``, one frame after another, each with its image and with where the classifier looked.
+
+        Args:
+            source: a path, the bytes of a DICOM file, or a binary file object.
+            name: what to call it in the results, where ``source`` is no path.
+            class_index: the class to explain, as in ``infer_explained``; None for no explanation.
+
+        Raises:
+            UsageError, BackendError: as ``infer_explained``.
+        """
+        if class_index is not None:
+            check_explains(self.bundle.manifest, class_index)
+        label = _label(source, name)
+        inferred = self._infer_frames(source, label) if self.reads_frames else [self._infer(source, label)]
+        for each in inferred:
+            yield (each[0], each[1], None) if class_index is None else self._explained(each, class_index)
+
+    @property
+    def reads_frames(self) -> bool:
+        """Whether an instance may have several results: the system reads CT, in which a frame is a slice."""
+        return "CT" in self.system.modalities
+
+    def _explained(self, inferred: _Inferred, class_index: int) -> tuple[Result, Radiograph | None, Explanation | None]:
+        result, radiograph, assessment = inferred
         if radiograph is None or assessment is None or assessment.maps is None:
             return result, radiograph, None
+        classes = self.bundle.manifest.classes
         return result, radiograph, explanation_from_maps(assessment.maps, radiograph, classes, class_index)
 
-    def _infer_pinned(self, source: Readable, name: str | None) -> _Inferred:
-        label = name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "(bytes)")
-        with ExitStack() as stack:
-            engines = {n: stack.enter_context(engine.pinned()) for n, engine in self._engines.items()}
-            return self._infer(source, label, engines)
-
-    def _infer(self, source: Readable, label: str, engines: Mapping[str, Engine]) -> _Inferred:
-        clock = StageClock(self.deadline_s)
-        data, radiograph, assessment = None, None, None
+    def _infer(self, source: Readable, label: str) -> _Inferred:
+        """One instance, which must hold one image."""
+        clock, data = StageClock(self.deadline_s), None
+        image: Radiograph | InputRefused
         try:
             with clock.stage("read"):
                 data = bytes_from_source(source, DEFAULT_LIMITS, label)
-                radiograph = dicom.read(data, overrides=self.overrides, name=label)
-                notes = dicom.check_acceptance(radiograph, modalities=self.system.modalities, overrides=self.overrides)
-                if radiograph.frames > 1:
-                    raise _several_frames(radiograph)
-            assessment = self._assess(radiograph, engines, clock)
+                image = dicom.read(data, overrides=self.overrides, name=label)
         except InputRefused as refusal:
-            fields = results.refused_fields(refusal)
-        else:
-            fields = results.decided_fields(radiograph, assessment, self._rule, notes)
-        result = Result.model_validate(
-            {
-                "source": results.source_fields(label, data, radiograph),
-                "system": self.system.name,
-                "operating_point": results.applied(self.operating_point),
-                "backend": self._backend(engines),
-                "timings_ms": clock.timings_ms(),
-                **fields,
-            }
-        )
+            image = refusal
+        return self._answered(image, Origin(label, _sha256(image, data), None), clock)
+
+    def _infer_frames(self, source: Readable, label: str) -> Iterator[_Inferred]:
+        """Each frame of one instance. Frames are read a few at a time; the first of them bears the time."""
+        clock, data = StageClock(self.deadline_s), None
+        try:
+            with clock.stage("read"):
+                data = bytes_from_source(source, DEFAULT_LIMITS, label)
+                frames = dicom.read_frames(data, overrides=self.overrides, name=label)
+                frame: dicom.Frame | None = next(frames)
+        except InputRefused as refusal:
+            yield self._answered(refusal, Origin(label, _sha256(refusal, data), None), clock)
+            return
+        sha256 = hashlib.sha256(data).hexdigest()
+        while frame is not None:
+            origin = Origin(label, sha256, frame.number if frame.frames > 1 else None)
+            yield self._answered(frame.content, origin, clock)
+            clock = StageClock(self.deadline_s)
+            with clock.stage("read"):
+                frame = next(frames, None)
+
+    def _answered(self, image: Radiograph | InputRefused, origin: Origin, clock: StageClock) -> _Inferred:
+        """The result of an image that was read, or of why there is none."""
+        radiograph = image if isinstance(image, Radiograph) else None
+        assessment = None
+        with ExitStack() as stack:
+            engines = {n: stack.enter_context(engine.pinned()) for n, engine in self._engines.items()}
+            try:
+                if isinstance(image, InputRefused):
+                    raise image
+                modalities = self.system.modalities
+                notes = dicom.check_acceptance(image, modalities=modalities, overrides=self.overrides)
+                if image.frames > 1 and origin.frame is None:
+                    raise _several_frames(image)
+                assessment = self._assess(image, engines, clock)
+            except InputRefused as refusal:
+                fields = results.refused_fields(refusal)
+            else:
+                fields = results.decided_fields(image, assessment, self._rule, notes)
+            result = Result.model_validate(
+                {
+                    "source": results.source_fields(origin, radiograph),
+                    "system": self.system.name,
+                    "operating_point": results.applied(self.operating_point),
+                    "backend": self._backend(engines),
+                    "timings_ms": clock.timings_ms(),
+                    **fields,
+                }
+            )
         return result, radiograph, assessment
 
     def _backend(self, engines: Mapping[str, Engine]) -> Backend:
@@ -208,9 +274,19 @@ class Runtime:
         return Report(bundle=record, results=answers, ignored=ignored)
 
 
+def _label(source: Readable, name: str | None) -> str:
+    return name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "(bytes)")
+
+
+def _sha256(image: Radiograph | InputRefused, data: bytes | None) -> str | None:
+    if isinstance(image, Radiograph):
+        return image.sha256
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
 def _several_frames(radiograph: Radiograph) -> MultiFrameImage:
     return MultiFrameImage(
         f"the object holds {radiograph.frames} frames, and one result would stand for a single one of them",
         source=radiograph.source,
-        remedy="Send the series as single-frame objects.",
+        remedy="Have each frame answered: edge-sacro infer, or Runtime.infer_all.",
     )

@@ -47,7 +47,7 @@ def test_the_document_has_the_keys_that_integrators_were_told(report: Report) ->
         assert {
             "source", "system", "state", "reason", "probability", "operating_point", "joints", "backend", "timings_ms",
         } <= set(result)  # fmt: skip
-        assert set(result["source"]) == {"path", "sha256", "sop_instance_uid"}
+        assert set(result["source"]) == {"path", "sha256", "sop_instance_uid", "frame"}
         assert {"name", "threshold"} <= set(result["operating_point"])
         for side in ("left", "right"):
             assert set(result["joints"][side]) == {"state", "reason", "box_px", "box_mm", "probability"}

@@ -27,14 +27,12 @@ class Frame:
     Attributes:
         number: from 1, as DICOM counts them.
         frames: how many the object holds.
-        image: the frame, or None where it is refused.
-        refusal: why it is refused, or None.
+        content: the image, or why it is refused.
     """
 
     number: int
     frames: int
-    image: Radiograph | None
-    refusal: InputRefused | None
+    content: Radiograph | InputRefused
 
 
 def read(
@@ -142,10 +140,7 @@ def read_frames(
             found = [type(refusal)(what, source=label, remedy=refusal.remedy)] * (frames - given)
         for each in found:
             given += 1
-            if isinstance(each, Radiograph):
-                yield Frame(given, frames, each, None)
-            else:
-                yield Frame(given, frames, None, each)
+            yield Frame(given, frames, each)
 
 
 def _from_child(
