@@ -6,15 +6,17 @@ import click
 
 from bench.factory_command import factory
 from bench.parity import parity
+from bench.systems_command import systems
 
 
 @click.group()
 def main() -> None:
-    """Measure a bundle: beside FP32, beside peers, against budgets."""
+    """Measure bundles and published systems: beside FP32, beside peers, against budgets."""
 
 
 main.add_command(factory)
 main.add_command(parity)
+main.add_command(systems)
 
 
 if __name__ == "__main__":

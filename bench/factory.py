@@ -6,7 +6,6 @@ so differences tell what the tools do to a network of this shape, and nothing of
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -18,25 +17,15 @@ from typing import Any
 import numpy as np
 import onnx
 
-from calibration.accuracy import Budget
-from calibration.control import Outcome, Task, controlled
+from bench.generated import exported, network_records, readings, with_precisions
+from bench.table import markdown
 from calibration.graph import outputs_of
-from calibration.reader import Reading, dicom_files, inputs_from_files
-from calibration.written import write_bundle
-from edge_sacro.bundle import Bundle, load_bundle
+from calibration.reader import Reading
+from edge_sacro.bundle import Bundle
 from edge_sacro.classify import softmax
-from edge_sacro.manifest import MANIFEST_NAME, NetworkName, Precision
-from edge_sacro.phantom import CtOptions, PhantomOptions, write_ct_study, write_study
+from edge_sacro.manifest import NetworkName, Precision
 from engines.factory import candidates_from_bundle, row_from_candidate
-from export.bundle_fields import Account
-from export.model import Order, bundle_from_order
-from export.tensorflow.bundle import SYSTEM as DETECTOR_SYSTEM
-from export.tensorflow.bundle import bundle_from_source, source_from_generated
 
-UNLIMITED = Budget(probability=math.inf, auc=math.inf, cosine=-math.inf, peak=-math.inf)
-"""Nothing is kept in float for accuracy's sake: generated weights have none."""
-
-CALIBRATION_SEED, VALIDATION_SEED = 971_000, 972_000
 PROFILE = "rtx-any"
 
 
@@ -86,38 +75,19 @@ def rows_from_system(system: str, work: Path, images: int, tell: Callable[[str],
     """
     folder = work / system
     start = time.perf_counter()
-    _export(system, folder / "fp32")
-    exported = time.perf_counter() - start
-    bundle = load_bundle(folder / "fp32")
-    record = json.loads(bundle.files[bundle.manifest.records["export"]])
-    rows = [_row(system, name, each) for name, each in record["networks"].items()]
-    calibration, validation = (
-        inputs_from_files(bundle, dicom_files([_study(system, work / kind, images, seed)]), images)
-        for kind, seed in (("calibration", CALIBRATION_SEED), ("validation", VALIDATION_SEED))
-    )
+    bundle = exported(system, folder / "fp32")
+    exporting = time.perf_counter() - start
+    rows = [_row(system, name, each) for name, each in network_records(bundle).items()]
+    given = readings(bundle, work, images)
     start = time.perf_counter()
-    conversions: tuple[Precision, ...] = ("int8", "fp16")
-    for precision in conversions:
-        bundle = _converted(bundle, precision, calibration, validation, folder, tell)
-    converted = time.perf_counter() - start
+    bundle = with_precisions(bundle, ("int8", "fp16"), given, folder, tell)
+    converting = time.perf_counter() - start
     for row in rows:
-        row.seconds = {"export": round(exported, 1), "int8 and fp16": round(converted, 1)}
-        _compare(row, bundle, validation)
+        row.seconds = {"export": round(exporting, 1), "int8 and fp16": round(converting, 1)}
+        _compare(row, bundle, given[1])
     _build(rows, bundle, tell)
     shutil.rmtree(folder)
     return rows
-
-
-def _export(system: str, out: Path) -> None:
-    account = Account(system, generated=True)
-    if system == DETECTOR_SYSTEM:
-        bundle_from_source(source_from_generated(), out, account)
-        return
-    manifest = bundle_from_order(Order(system, {}, out, account))
-    if "segmenter" in manifest.networks:
-        # A segmenter that was trained on nothing finds no joint; the published fallback still crops to something.
-        published = manifest.model_copy(update={"numerics": "published"})
-        (out / MANIFEST_NAME).write_text(published.model_dump_json(indent=2) + "\n")
 
 
 def table_from_rows(rows: Sequence[Row]) -> str:
@@ -126,14 +96,14 @@ def table_from_rows(rows: Sequence[Row]) -> str:
         *("system", "network", "parameters, M", "GMAC", "export", "INT8 difference", "INT8 error", "FP16 difference"),
         *("ONNX, MB: fp32, fp16, int8", "engine fp32", "engine fp16", "engine int8"),
     ]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines = []
     for row in rows:
         sizes = ", ".join(f"{row.megabytes[precision]:.1f}" for precision in ("fp32", "fp16", "int8"))
         cells = [row.system, row.network, f"{row.parameters / 1e6:.1f}", f"{row.gigamacs:.1f}"]
         cells += [f"{max(row.export_difference.values()):.1e}", f"{row.int8_difference:.4f}", f"{row.int8_error:.4f}"]
         cells += [f"{row.fp16_difference:.5f}", sizes, *(row.engines[name] for name in ("fp32", "fp16", "int8"))]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown(heads, lines)
 
 
 def _row(system: str, network: str, record: Mapping[str, Any]) -> Row:
@@ -144,41 +114,6 @@ def _row(system: str, network: str, record: Mapping[str, Any]) -> Row:
         for name, value in values.items()
     }
     return Row(system, network, record["parameters"], record["gigamacs"], largest)
-
-
-def _study(system: str, folder: Path, images: int, seed: int) -> Path:
-    """Simulated images of the system's modality; made once for all systems of one modality."""
-    ct = system.startswith("fu2024")
-    out = folder / ("ct" if ct else "dx")
-    if not out.exists():
-        if ct:
-            write_ct_study(out, images, seed, CtOptions(slices=1))
-        else:
-            write_study(out, images, seed, PhantomOptions())
-    return out
-
-
-def _converted(
-    bundle: Bundle,
-    precision: Precision,
-    calibration: Reading,
-    validation: Reading,
-    folder: Path,
-    tell: Callable[[str], None],
-) -> Bundle:
-    task = Task(
-        bundle=bundle,
-        calibration=calibration,
-        validation=validation,
-        truths={},
-        unstable=frozenset(),
-        budget=UNLIMITED,
-        backend="onnxruntime",
-        whole=frozenset(),
-        tell=tell,
-    )
-    outcome: Outcome = controlled(task, precision)
-    return load_bundle(write_bundle(task, outcome, precision, folder / precision))
 
 
 def _compare(row: Row, bundle: Bundle, validation: Reading) -> None:

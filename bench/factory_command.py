@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import platform
 import tempfile
 from pathlib import Path
 
@@ -25,27 +23,15 @@ def factory(systems: tuple[str, ...], images: int, out: Path) -> None:
     Rows of systems that are not asked for stay in the JSON as they were.
     """
     from bench.factory import Row, rows_from_system, table_from_rows
-    from calibration.reader import versions
-    from edge_sacro.errors import UsageError
-    from edge_sacro.systems import SYSTEMS
+    from bench.table import asked_systems, keep_rows, rows_from_file
 
-    unknown = sorted(set(systems) - set(SYSTEMS))
-    if unknown:
-        raise UsageError(f"there are no systems {unknown}; there are {', '.join(SYSTEMS)}", source="--system")
-    rows: list[Row] = []
-    if out.is_file():
-        rows = [Row(**row) for row in json.loads(out.read_text())["rows"]]
+    chosen = asked_systems(systems)
+    rows = [Row(**row) for row in rows_from_file(out)]
     with tempfile.TemporaryDirectory() as work:
-        for system in systems or sorted(SYSTEMS):
+        for system in chosen:
             made = rows_from_system(system, Path(work), images, lambda line: click.echo(line, err=True))
             rows = sorted(
                 [row for row in rows if row.system != system] + made, key=lambda row: (row.system, row.network)
             )
-            out.parent.mkdir(parents=True, exist_ok=True)
-            record = {
-                "machine": platform.processor() or platform.machine(),
-                "versions": versions(),
-                "rows": [row.as_dict() for row in rows],
-            }
-            out.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+            keep_rows(out, [row.as_dict() for row in rows])
     click.echo(table_from_rows(rows))
