@@ -12,7 +12,7 @@ import click
 
 from calibration import cache as caches
 from calibration.accuracy import Budget, truths_from_json
-from calibration.control import Outcome, Task, controlled
+from calibration.control import RESERVE, Outcome, Task, controlled
 from calibration.guard_band import as_text, measure_guard_band, unstable_images, write_guard_band
 from calibration.operating_points_command import operating_points
 from calibration.reader import dicom_files, inputs_from_files
@@ -39,6 +39,7 @@ class _Options:
     backend: str
     whole: tuple[str, ...]
     unstable_apart: bool
+    reserve: float
     plot: Path | None
 
 
@@ -54,6 +55,13 @@ def _conversion_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--backend", default="onnxruntime", show_default=True, help="Backend that the gate runs on."),
         click.option("--whole", multiple=True, help="Network that stays in float without a search."),
         click.option("--unstable-apart", is_flag=True, help="Tell apart images whose FP32 answer is not stable."),
+        click.option(
+            "--reserve",
+            default=RESERVE,
+            show_default=True,
+            type=click.FloatRange(0, 1, max_open=True),
+            help="Part of the budget of probabilities that the search leaves for images not seen here.",
+        ),
         click.option("--plot", type=FILE, help="Picture of each layer's error, PNG or SVG."),
     ]
     for option in reversed(options):
@@ -165,6 +173,7 @@ def _task(options: _Options) -> Task:
         whole=frozenset(options.whole),
         unstable=frozenset(unstable),
         tell=lambda line: click.echo(line, err=True),
+        reserve=options.reserve,
     )
 
 

@@ -43,9 +43,9 @@ MOST_IN_FLOAT = 0.5
 """Part of a network's layers that may return to float before the whole of it does."""
 
 
-MARGIN = 0.75
-"""Part of the budget of |dp| that the search may use: layers are chosen on the very images that the gate is held on,
-and other images ask for somewhat more."""
+RESERVE = 0.25
+"""Part of the budget of |dp| that the search leaves unused where a task says nothing else: layers are chosen on the
+very images that the gate is held on, and other images ask for more; how much more, only other images can tell."""
 
 
 class GateFailed(BudgetBroken):
@@ -66,6 +66,7 @@ class Task:
         whole: networks that stay in float without a search.
         unstable: validation images, by SHA-256, that are told apart; empty where all are gated.
         tell: is given a line for each step.
+        reserve: part of the budget of |dp| that the search leaves unused, 0 to below 1.
     """
 
     bundle: Bundle
@@ -77,6 +78,7 @@ class Task:
     whole: frozenset[str]
     unstable: frozenset[str]
     tell: Callable[[str], None]
+    reserve: float = RESERVE
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,7 @@ class _Search:
 
     def _passes(self, model: Any, method: str, kept: int) -> bool:
         inputs = self.task.validation.inputs[self.name]
-        budget = replace(self.task.budget, probability=MARGIN * self.task.budget.probability)
+        budget = replace(self.task.budget, probability=(1 - self.task.reserve) * self.task.budget.probability)
         broken = network_faults(self.reference, outputs_of(model, inputs), budget)
         if not broken:
             found = self.gate.answers({self.name: model.SerializeToString()})

@@ -23,8 +23,8 @@ BINS = 256
 CLIP_LIMIT = 0.01
 TILES_A_SIDE = 8
 _BIN_WIDTH = 1 + LEVELS // BINS
-_BLOCK_ROWS = 32
-"""Rows that the Gaussian takes at once, so that its double-precision buffers stay in the cache."""
+
+_Bins = npt.NDArray[np.uint8]
 
 
 def clahe_variant(image: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
@@ -48,34 +48,24 @@ def sharpened(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The filter up to the equalisation: float32, 0 to 1."""
     smooth = cv2.medianBlur(np.ascontiguousarray(zero_to_one(image)), 3)
     median = np.asarray(smooth, dtype=np.float32)
-    return zero_to_one(median - SHARPENING * gaussian_sigma_one(median))
+    blurred = gaussian_sigma_one(median)
+    blurred *= SHARPENING
+    return zero_to_one(np.subtract(median, blurred, out=blurred))
 
 
 def gaussian_sigma_one(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Gaussian of sigma 1 and radius 4, border repeated: down first, then across, each stored in single precision.
 
-    Sums run in double precision from the outer taps inwards: another order changes last bits, which the equalisation
+    Sums run in double precision, as the published ones: single precision changes last bits, which the equalisation
     then turns into other grey levels.
     """
-    down = _smooth_rows(image)
-    return np.ascontiguousarray(_smooth_rows(np.ascontiguousarray(down.T)).T)
-
-
-def _smooth_rows(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     weights = np.exp(-0.5 * np.arange(-GAUSSIAN_RADIUS, GAUSSIAN_RADIUS + 1, dtype=np.float64) ** 2)
     weights /= weights.sum()
-    padded = np.pad(image, ((GAUSSIAN_RADIUS, GAUSSIAN_RADIUS), (0, 0)), mode="edge").astype(np.float64)
-    result = np.empty_like(image)
-    for first in range(0, image.shape[0], _BLOCK_ROWS):
-        count = min(_BLOCK_ROWS, image.shape[0] - first)
-        centre = first + GAUSSIAN_RADIUS
-        total = padded[centre : centre + count] * weights[GAUSSIAN_RADIUS]
-        for tap in range(GAUSSIAN_RADIUS, 0, -1):
-            pair = padded[centre - tap : centre - tap + count] + padded[centre + tap : centre + tap + count]
-            pair *= weights[GAUSSIAN_RADIUS - tap]
-            total += pair
-        result[first : first + count] = total
-    return result
+    one = np.ones(1)
+    for across, down in ((one, weights), (weights, one)):
+        smooth = cv2.sepFilter2D(image, cv2.CV_64F, across, down, borderType=cv2.BORDER_REPLICATE)
+        image = smooth.astype(np.float32)
+    return image
 
 
 def adaptive_equalisation(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -95,27 +85,27 @@ def adaptive_equalisation(image: npt.NDArray[np.float32]) -> npt.NDArray[np.floa
     return zero_to_one(levels[top : top + image.shape[0], left : left + image.shape[1]])
 
 
-def _bins_of(image: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+def _bins_of(image: npt.NDArray[np.float32]) -> _Bins:
     """Histogram bin of each pixel, 0 to 252: by way of 16 bits and of 14 bits, each rounded half to even."""
-    sixteen_bit = np.rint(image * np.float32(65535)).astype(np.int64)
+    sixteen_bit = np.rint(image * np.float32(65535)).astype(np.uint16)
     low, high = int(sixteen_bit.min()), int(sixteen_bit.max())
     values = np.arange(65536, dtype=np.float64)
     if low == high:
         level = np.clip(values, 0, LEVELS - 1)
     else:
         level = (np.clip(values, low, high) - low) / (high - low) * (LEVELS - 1)
-    table: npt.NDArray[np.intp] = np.rint(level).astype(np.intp) // _BIN_WIDTH
-    bins: npt.NDArray[np.intp] = table[sixteen_bit]
+    table = (np.rint(level).astype(np.intp) // _BIN_WIDTH).astype(np.uint8)
+    bins: _Bins = np.take(table, sixteen_bit)
     return bins
 
 
-def _reflected(bins: npt.NDArray[np.intp], tile: tuple[int, int]) -> npt.NDArray[np.intp]:
+def _reflected(bins: _Bins, tile: tuple[int, int]) -> _Bins:
     """Pad to whole tiles, with half a tile before the image and the rest behind it."""
     pads = [(k // 2, -n % k + (k + 1) // 2) for k, n in zip(tile, bins.shape, strict=True)]
     return np.pad(bins, pads, mode="reflect")
 
 
-def _tile_maps(bins: npt.NDArray[np.intp], tile: tuple[int, int]) -> npt.NDArray[np.float64]:
+def _tile_maps(bins: _Bins, tile: tuple[int, int]) -> npt.NDArray[np.float64]:
     """Level, a whole number, that each tile gives to each bin; the outermost tiles stand once more beyond the border.
 
     Returns:
@@ -123,10 +113,11 @@ def _tile_maps(bins: npt.NDArray[np.intp], tile: tuple[int, int]) -> npt.NDArray
     """
     rows, columns = (n // k - 1 for n, k in zip(bins.shape, tile, strict=True))
     top, left = tile[0] // 2, tile[1] // 2
-    inner = bins[top : top + rows * tile[0], left : left + columns * tile[1]]
-    number = np.repeat(np.arange(rows), tile[0])[:, None] * columns + np.repeat(np.arange(columns), tile[1])[None, :]
-    counts = np.bincount((number * BINS + inner).ravel(), minlength=rows * columns * BINS)
-    histograms = counts.reshape(rows * columns, BINS)
+    histograms = np.empty((rows * columns, BINS), np.int64)
+    for number, histogram in enumerate(histograms):
+        y, x = top + number // columns * tile[0], left + number % columns * tile[1]
+        part = np.ascontiguousarray(bins[y : y + tile[0], x : x + tile[1]])
+        histogram[:] = cv2.calcHist([part], [0], None, [BINS], [0, BINS]).ravel()
     pixels = tile[0] * tile[1]
     limit = max(int(CLIP_LIMIT * pixels), 1)
     for histogram in histograms:
@@ -162,23 +153,19 @@ def _clip(histogram: npt.NDArray[np.intp], limit: int) -> None:
                 break
 
 
-def _interpolated(
-    bins: npt.NDArray[np.intp], maps: npt.NDArray[np.float64], tile: tuple[int, int]
-) -> npt.NDArray[np.float32]:
+def _interpolated(bins: _Bins, maps: npt.NDArray[np.float64], tile: tuple[int, int]) -> npt.NDArray[np.float32]:
     """Mix the maps of the four nearest tiles for each pixel, in single precision, and cut fractions off."""
     rows, columns = (n // k for n, k in zip(bins.shape, tile, strict=True))
-    down = (np.arange(tile[0]) / tile[0])[:, None]
-    across = np.tile(np.arange(tile[1]) / tile[1], columns)[None, :]
-    row_weights, column_weights = (1 - down, down), (1 - across, across)
-    column_number = np.repeat(np.arange(columns), tile[1])[None, :]
+    down, across = (np.arange(tile[0]) / tile[0])[:, None], (np.arange(tile[1]) / tile[1])[None, :]
+    corners = [(y, x, u * v) for y, v in enumerate((1 - down, down)) for x, u in enumerate((1 - across, across))]
     result = np.empty(bins.shape, np.float32)
+    # A tile at a time: its four maps and its pixels stay in the cache.
     for row in range(rows):
-        part = slice(row * tile[0], (row + 1) * tile[0])
-        index = column_number * BINS + bins[part]
-        total = np.zeros(index.shape, np.float32)
-        for edge_row in (0, 1):
-            for edge_column in (0, 1):
-                flat = maps[row + edge_row, edge_column : edge_column + columns].reshape(-1)
-                total += (flat[index] * (column_weights[edge_column] * row_weights[edge_row])).astype(np.float32)
-        result[part] = np.trunc(total)
+        for column in range(columns):
+            part = slice(row * tile[0], (row + 1) * tile[0]), slice(column * tile[1], (column + 1) * tile[1])
+            inside = np.ascontiguousarray(bins[part])
+            total = np.zeros(tile, np.float32)
+            for y, x, weight in corners:
+                total += (cv2.LUT(inside, maps[row + y, column + x]) * weight).astype(np.float32)
+            result[part] = np.trunc(total)
     return result

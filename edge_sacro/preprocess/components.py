@@ -22,14 +22,16 @@ def largest_component(mask: Mask, *, connectivity: int, tie: int) -> Mask | None
         tie: which of several largest is kept, an index into them by their first pixels column by column (the published
             arrays are transposed): 0 the first, -1 the last.
     """
-    count, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=connectivity)
-    if count < 2:
-        return None
-    areas = stats[1:, cv2.CC_STAT_AREA]
+    count, numbers = cv2.connectedComponents(mask.view(np.uint8), connectivity=connectivity)
+    if count < 3:
+        return mask if count == 2 else None
+    areas = np.bincount(numbers.ravel(), minlength=count)[1:]
     tied = [int(number) for number in np.flatnonzero(areas == areas.max()) + 1]
     if len(tied) > 1:
-        columns = {number: int(stats[number, cv2.CC_STAT_LEFT]) for number in tied}
-        tied.sort(key=lambda number: (columns[number], int(np.argmax(numbers[:, columns[number]] == number))))
+        by_column = numbers.T.ravel()
+        first = np.zeros(count, np.int64)
+        first[by_column[::-1]] = np.arange(by_column.size)[::-1]  # the last one written is the first pixel
+        tied.sort(key=lambda number: int(first[number]))
     return np.asarray(numbers == tied[tie])
 
 

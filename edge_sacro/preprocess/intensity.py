@@ -32,7 +32,9 @@ def zero_to_one(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     low, high = image.min(), image.max()
     if low == high:
         return np.clip(image, np.float32(0), np.float32(1))
-    return np.asarray((image - low) / (high - low), dtype=np.float32)
+    result = np.asarray(image - low, dtype=np.float32)
+    result /= high - low
+    return result
 
 
 def published_eight_bit(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:

@@ -12,6 +12,7 @@ The quantiles are taken of the exact histogram of stored values, so the result d
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +22,9 @@ VERSION = "normaliser-1"
 LOW, HIGH = 0.005, 0.998
 FLAT_FRACTION = 0.01
 
+_EXACT_SINGLE = 1 << 24
+"""Pixels that are counted at once: OpenCV's histograms are whole numbers in single precision."""
+
 
 def eight_bit_from_radiograph(radiograph: Radiograph) -> npt.NDArray[np.uint8]:
     """The image as every system's network is to see it.
@@ -28,9 +32,20 @@ def eight_bit_from_radiograph(radiograph: Radiograph) -> npt.NDArray[np.uint8]:
     Returns:
         rows x columns, uint8, in the stored image's axes; 0 where the image is padding or has a single value.
     """
-    index = radiograph.stored.astype(np.int32) - radiograph.grayscale.first
-    table = eight_bit_table(radiograph.grayscale, np.bincount(index.ravel(), minlength=radiograph.grayscale.table.size))
-    return table[index]
+    index = _index(radiograph)
+    counts = np.zeros(radiograph.grayscale.table.size, np.int64)
+    for start in range(0, index.shape[0], rows := max(_EXACT_SINGLE // index.shape[1], 1)):
+        part = np.ascontiguousarray(index[start : start + rows])
+        counts += cv2.calcHist([part], [0], None, [counts.size], [0, counts.size]).ravel().astype(np.int64)
+    return np.take(eight_bit_table(radiograph.grayscale, counts), index)
+
+
+def _index(radiograph: Radiograph) -> npt.NDArray[np.uint16]:
+    """Where each pixel's value stands in the table; a table has 65,536 entries at most."""
+    stored, first = radiograph.stored, radiograph.grayscale.first
+    if first == 0:
+        return stored.astype(np.uint16, copy=False)
+    return (stored.astype(np.int32) - first).astype(np.uint16)
 
 
 def eight_bit_table(grayscale: Grayscale, histogram: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:

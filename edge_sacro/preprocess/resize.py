@@ -84,7 +84,7 @@ def nearest_inverse(labels: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
     _check(labels, size)
     rows = _nearest_index(labels.shape[0], size[0])
     columns = _nearest_index(labels.shape[1], size[1])
-    return np.ascontiguousarray(labels[rows][:, columns])
+    return np.ascontiguousarray(labels[:, columns][rows])
 
 
 def center_crop_or_pad(image: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
