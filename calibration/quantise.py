@@ -92,7 +92,7 @@ def relu_as_uint8(model: Any) -> tuple[Any, int]:
     made = onnx.ModelProto()
     made.CopyFrom(model)
     origin = producers(made)
-    zero = numpy_helper.from_array(np.uint8(0), "relu_zero_point")
+    zero = numpy_helper.from_array(np.uint8(0), _unused_name(made, "uint8_zero_point"))
     changed = set()
     for node in made.graph.node:
         source = origin.get(node.input[0]) if node.op_type == "QuantizeLinear" else None
@@ -107,6 +107,14 @@ def relu_as_uint8(model: Any) -> tuple[Any, int]:
     used_constants_only(made)
     onnx.checker.check_model(made)
     return made, len(changed)
+
+
+def _unused_name(model: Any, name: str) -> str:
+    """The name, with as many underscores behind it as make it differ from every constant's and tensor's."""
+    used = {each.name for each in model.graph.initializer} | set(producers(model))
+    while name in used:
+        name += "_"
+    return name
 
 
 @dataclass

@@ -155,6 +155,19 @@ def test_uint8_after_relu_is_equal_until_a_value_passes_127_steps() -> None:
     assert np.abs(outputs_of(model, far)[0]["logits"] - outputs_of(own, far)[0]["logits"]).max() > 1e-3
 
 
+@pytest.mark.parametrize("name", ["relu", "uint8"])
+def test_a_tensor_whose_constants_have_the_zero_points_name_keeps_them(name: str) -> None:
+    """Torchvision's DenseNet has a tensor called relu."""
+    model = prepared(residual_net())
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [name if each == "stem_out" else each for each in names]
+    int8 = qdq_from_float(model, observe(model, INPUTS).limits("minmax"))
+    own, changed = relu_as_uint8(int8)
+    assert changed == 1
+    assert placement_faults(own, relu_uint8=True) == []
+
+
 def _node(model: Any, name: str) -> Any:
     return next(node for node in model.graph.node if node.name == name)
 
