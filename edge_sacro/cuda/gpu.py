@@ -1,0 +1,148 @@
+"""An NVIDIA GPU through pycuda: its primary context, one stream, every status an error of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sacro.cuda.binaries import binary_for
+from edge_sacro.cuda.device import Buffer, Device, Shape3
+from edge_sacro.cuda.structs import KERNELS
+from edge_sacro.errors import BackendFailed, BackendUnavailable, InternalError
+
+_REMEDIES = {
+    "MemoryError": "Free memory of the GPU: end other processes on it, or use a backend that needs less.",
+    "LaunchError": "Start the runtime anew: the GPU's context is lost. Report the message if it comes again.",
+}
+_REMEDY = "Check the GPU with nvidia-smi and the system's log; report the driver's message."
+
+
+def open_gpu(index: int = 0) -> GpuDevice:
+    """Open a GPU.
+
+    Args:
+        index: as the driver counts, from 0.
+
+    Raises:
+        BackendUnavailable: pycuda, the driver or the GPU is absent, or the kernels are not for them.
+        BackendFailed: the driver refuses the kernels or has no memory left.
+    """
+    try:
+        from pycuda import driver
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"pycuda cannot be used: {error}",
+            source="cuda",
+            remedy="Install the extra tensorrt or rtx, and the NVIDIA driver.",
+        ) from error
+    try:
+        driver.init()
+        device = driver.Device(index)
+        version, capability = driver.get_driver_version(), device.compute_capability()
+    except driver.Error as error:
+        raise BackendUnavailable(
+            f"there is no CUDA device {index}: {error}", source="cuda", remedy="Check the GPU with nvidia-smi."
+        ) from error
+    return GpuDevice(driver, device, binary_for(version, capability))
+
+
+class GpuDevice(Device):
+    """One GPU. The context is current only while one of its methods runs."""
+
+    def __init__(self, driver: Any, device: Any, binary: bytes) -> None:
+        self.name = f"{device.name()} {'.'.join(map(str, device.compute_capability()))}"
+        self._driver = driver
+        self._memory: dict[int, Any] = {}
+        self._staging: dict[int, Any] = {}
+        self._context: Any = None
+        try:
+            self._context = device.retain_primary_context()
+        except driver.Error as error:
+            raise self._failed("opening the context", error) from error
+        with self._current("loading the kernels"):
+            self._stream = driver.Stream()
+            self._module = driver.module_from_buffer(binary)
+            self._functions = {name: self._module.get_function(name) for name in KERNELS}
+
+    def release(self, buffer: Buffer) -> None:
+        """Give memory back once the work so far is done."""
+        with self._current("giving memory back"):
+            self._stream.synchronize()
+            self._staging.pop(buffer.address, None)
+            self._memory.pop(buffer.address).free()
+
+    def synchronise(self) -> None:
+        """Wait for all work so far."""
+        with self._current("waiting"):
+            self._stream.synchronize()
+
+    def close(self) -> None:
+        """Give back everything; the primary context stays with whoever else holds it."""
+        if self._context is None:
+            return
+        try:
+            with self._current("closing"):
+                self._stream.synchronize()
+                self._staging.clear()
+                for allocation in self._memory.values():
+                    allocation.free()
+                self._memory.clear()
+                self._functions = {}
+                self._module = self._stream = None
+        finally:
+            context, self._context = self._context, None
+            context.detach()
+
+    def _allocate(self, nbytes: int) -> Buffer:
+        with self._current(f"allocating {nbytes} bytes"):
+            allocation = self._driver.mem_alloc(nbytes)
+            self._memory[int(allocation)] = allocation
+            return Buffer(int(allocation), nbytes)
+
+    def _upload(self, buffer: Buffer, array: npt.NDArray[Any]) -> None:
+        """By way of page-locked memory of the buffer's own, so that the copy runs beside the host."""
+        with self._current(f"copying {array.nbytes} bytes to the device"):
+            kept = self._staging.get(buffer.address)
+            if kept is None:
+                pages = self._driver.pagelocked_empty(buffer.nbytes, np.uint8)
+                kept = self._staging[buffer.address] = (pages, self._driver.Event())
+            else:
+                kept[1].synchronize()  # the copy before may still be reading
+            pages, done = kept
+            pages[: array.nbytes] = array.reshape(-1).view(np.uint8)
+            self._driver.memcpy_htod_async(buffer.address, pages[: array.nbytes], self._stream)
+            done.record(self._stream)
+
+    def _download(self, buffer: Buffer, array: npt.NDArray[Any]) -> None:
+        with self._current(f"copying {array.nbytes} bytes from the device"):
+            self._stream.synchronize()
+            self._driver.memcpy_dtoh(array, buffer.address)
+
+    def _zero(self, buffer: Buffer, nbytes: int) -> None:
+        with self._current("clearing memory"):
+            self._driver.memset_d8_async(buffer.address, 0, nbytes, self._stream)
+
+    def _launch(self, kernel: str, blocks: Shape3, threads: Shape3, packed: bytes) -> None:
+        with self._current(f"launching {kernel}"):
+            self._functions[kernel](np.void(packed), grid=blocks, block=threads, stream=self._stream)
+
+    @contextmanager
+    def _current(self, doing: str) -> Iterator[None]:
+        if self._context is None:
+            raise InternalError("the device is closed", source=self.name)
+        try:
+            self._context.push()
+            try:
+                yield
+            finally:
+                self._driver.Context.pop()
+        except self._driver.Error as error:
+            raise self._failed(doing, error) from error
+
+    def _failed(self, doing: str, error: Exception) -> BackendFailed:
+        remedy = _REMEDIES.get(type(error).__name__, _REMEDY)
+        return BackendFailed(f"{doing}: {error}", source=self.name, remedy=remedy)

@@ -1,0 +1,50 @@
+// preprocess.squish: Pillow's bilinear resize in fixed point, across and then down, each rounded to 8 bits.
+#include "pixel.h"
+
+#define PRECISION 22
+
+// The triangle's weights of one axis: first input pixel of each output pixel, and taps weights each.
+KERNEL squish_weights(int *first, int *weights, int length, int target, int taps) {
+    int index = blockIdx.x * blockDim.x + threadIdx.x;
+    if (index >= target) return;
+    double scale = (double)length / target, support = scale > 1.0 ? scale : 1.0, centre = (index + 0.5) * scale;
+    int begin = larger((int)(centre - support + 0.5), 0), end = smaller((int)(centre + support + 0.5), length);
+    double total = 0.0, inverse = 1.0 / support;
+    for (int pass = 0; pass < 2; pass++) {
+        double norm = pass ? 1.0 / total : 0.0;
+        for (int tap = 0; tap < taps; tap++) {
+            double distance = ((begin + tap) - centre + 0.5) * inverse;
+            distance = distance < 0.0 ? -distance : distance;
+            double weight = begin + tap < end && distance < 1.0 ? 1.0 - distance : 0.0;
+            if (pass)
+                weights[index * taps + tap] = (int)(0.5 + weight * norm * (1 << PRECISION));
+            else
+                total += weight;
+        }
+    }
+    first[index] = begin;
+}
+
+INLINE byte rounded(int total) { return (byte)clamped(total >> PRECISION, 256); }
+
+KERNEL squish_across(Image image, const byte *table, const int *first, const int *weights, byte *squished, int target,
+                     int taps) {
+    int column = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y;
+    if (row >= rows_of(image) || column >= target) return;
+    int total = 1 << (PRECISION - 1), columns = columns_of(image);
+    for (int tap = 0; tap < taps && first[column] + tap < columns; tap++)
+        total += table[entry_at(image, row, first[column] + tap)] * weights[column * taps + tap];
+    squished[(size_t)row * target + column] = rounded(total);
+}
+
+// Down, and the network's three channels.
+KERNEL squish_down(const byte *squished, const int *first, const int *weights, Output output, Channels channels,
+                   int length, int rows, int columns, int taps) {
+    int column = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y;
+    if (row >= rows || column >= columns) return;
+    int total = 1 << (PRECISION - 1);
+    for (int tap = 0; tap < taps && first[row] + tap < length; tap++)
+        total += squished[(size_t)(first[row] + tap) * columns + column] * weights[row * taps + tap];
+    float gray = (float)rounded(total) / 255.0f;
+    store_channels(output, channels, (size_t)row * columns + column, (size_t)rows * columns, gray);
+}

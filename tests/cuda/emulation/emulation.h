@@ -1,0 +1,195 @@
+// CUDA's execution model on a processor, for tests: compile unmodified kernels as C++ with this header before them.
+//
+// Threads of a block are fibers, run one after another from barrier to barrier, so that barriers, shared memory and
+// atomics mean what they mean on a device. One fiber serves all threads until one of them waits at a barrier. Threads
+// and blocks run in ascending, descending or shuffled order: no result may depend on it. A barrier that some threads of
+// a block reach and others do not, or reach on another line, is an error.
+#pragma once
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <memory>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+struct dim3 {
+    unsigned x, y, z;
+};
+
+namespace emulation {
+
+inline dim3 thread_index, block_index, block_size, grid_size;
+
+struct Fiber {
+    ucontext_t context;
+    jmp_buf state;
+    std::unique_ptr<char[]> stack;
+    bool started = false, finished = true;
+    int line = 0;
+    dim3 index;
+};
+
+inline std::vector<std::unique_ptr<Fiber>> fibers;
+inline Fiber *current;
+inline ucontext_t scheduler_context;
+inline jmp_buf scheduler_state;
+inline void (*body)();
+inline constexpr size_t STACK = 128 << 10;
+
+// AddressSanitizer follows swapcontext; longjmp costs no system call.
+#ifdef __SANITIZE_ADDRESS__
+inline void leave() { swapcontext(&current->context, &scheduler_context); }
+inline void enter() { swapcontext(&scheduler_context, &current->context); }
+#else
+inline void leave() {
+    if (!_setjmp(current->state)) _longjmp(scheduler_state, 1);
+}
+inline void enter() {
+    if (_setjmp(scheduler_state)) return;
+    if (current->started) _longjmp(current->state, 1);
+    current->started = true;
+    setcontext(&current->context);
+}
+#endif
+
+inline void fiber_main() {
+    for (;;) {
+        body();
+        current->finished = true;
+        leave();
+    }
+}
+
+inline void barrier(int line) {
+    current->line = line;
+    leave();
+}
+
+inline Fiber *fiber(size_t number) {
+    while (fibers.size() <= number) {
+        auto made = std::make_unique<Fiber>();
+        made->stack = std::make_unique<char[]>(STACK);
+        getcontext(&made->context);
+        made->context.uc_stack = {made->stack.get(), 0, STACK};
+        made->context.uc_link = nullptr;
+        makecontext(&made->context, fiber_main, 0);
+        fibers.push_back(std::move(made));
+    }
+    return fibers[number].get();
+}
+
+inline unsigned place(unsigned step, unsigned length, int order) {
+    if (order == 1) return length - 1 - step;
+    if (order == 2) {
+        unsigned stride = 7919 % length;
+        while (stride == 0 || std::__gcd(stride, length) != 1) stride++;
+        return (unsigned)(((uint64_t)step * stride + length / 2) % length);
+    }
+    return step;
+}
+
+inline bool resume(Fiber *one) {
+    current = one;
+    thread_index = one->index;
+    enter();
+    return one->finished;
+}
+
+// 0, or 1 where the threads of a block did not meet at one barrier.
+inline int run_block(int order) {
+    unsigned threads = block_size.x * block_size.y * block_size.z;
+    std::vector<Fiber *> waiting;
+    unsigned ended = 0;
+    for (unsigned step = 0; step < threads; step++) {
+        unsigned number = place(step, threads, order);
+        Fiber *one = fiber(waiting.size());
+        one->finished = false;
+        one->index = {number % block_size.x, number / block_size.x % block_size.y, number / block_size.x / block_size.y};
+        if (resume(one))
+            ended++;
+        else
+            waiting.push_back(one);
+    }
+    while (!waiting.empty()) {
+        for (Fiber *one : waiting) ended += one->line != waiting[0]->line;
+        if (ended) {
+            fprintf(stderr, "emulation: threads of a block part at the barrier of line %d\n", waiting[0]->line);
+            fibers.clear();
+            return 1;
+        }
+        std::vector<Fiber *> still;
+        for (Fiber *one : waiting) resume(one) ? (void)ended++ : still.push_back(one);
+        waiting = still;
+        if (waiting.empty()) break;
+    }
+    return 0;
+}
+
+template <class T>
+T taken(const char *arguments, size_t &offset) {
+    offset = (offset + alignof(T) - 1) / alignof(T) * alignof(T);
+    T value;
+    memcpy(&value, arguments + offset, sizeof(T));
+    offset += sizeof(T);
+    return value;
+}
+
+// Runs a kernel whose arguments stand one behind another as CUDA lays them out.
+template <class... A>
+int launch(void (*kernel)(A...), const char *arguments, const unsigned *grid, const unsigned *block, int order) {
+    static std::tuple<A...> given;
+    static void (*called)(A...);
+    size_t offset = 0;
+    given = std::tuple<A...>{taken<A>(arguments, offset)...};
+    called = kernel;
+    body = [] { std::apply(called, given); };
+    grid_size = {grid[0], grid[1], grid[2]};
+    block_size = {block[0], block[1], block[2]};
+    unsigned blocks = grid[0] * grid[1] * grid[2];
+    for (unsigned step = 0; step < blocks; step++) {
+        unsigned number = place(step, blocks, order);
+        block_index = {number % grid[0], number / grid[0] % grid[1], number / grid[0] / grid[1]};
+        if (int status = run_block(order)) return status;
+    }
+    return 0;
+}
+
+template <class T>
+T changed(T *place, T value) {
+    return std::exchange(*place, value);
+}
+
+}  // namespace emulation
+
+#define threadIdx emulation::thread_index
+#define blockIdx emulation::block_index
+#define blockDim emulation::block_size
+#define gridDim emulation::grid_size
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __shared__ static
+#define __syncthreads() emulation::barrier(__LINE__)
+
+template <class T>
+T atomicAdd(T *place, T value) {
+    return emulation::changed(place, (T)(*place + value));
+}
+
+template <class T>
+T atomicMax(T *place, T value) {
+    return emulation::changed(place, std::max(*place, value));
+}
+
+// extern "C", so that a launch is found by its kernel's name.
+#define EMULATED(kernel)                                                                                               \
+    extern "C" int launch_##kernel(const char *arguments, const unsigned *grid, const unsigned *block, int order) {    \
+        return emulation::launch(kernel, arguments, grid, block, order);                                               \
+    }
