@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from edge_sacro.evaluation.document import Curves, Document, Measure, Part
@@ -68,9 +68,15 @@ def _verdict(document: Document) -> str:
 
 def _of_part(part: Part, document: Document) -> list[str]:
     title = {"image": "Images", "joint": "Joints"}[part.level]
+    roc = _roc(part, document)
+    marked = roc is not None and any(each.labels for each in roc.series)
     found = [
         section(title, _measures_table(part.measures, document), head_from_part(part)),
-        plotted(f"{title}: ROC curve", _roc(part, document), "One step a score. A mark: the published decisions."),
+        plotted(
+            f"{title}: ROC curve",
+            roc,
+            f"One step a score.{' A mark: decisions, read by pointing at it.' if marked else ''}",
+        ),
         plotted(f"{title}: precision over recall", _precision_recall(part, document), "One point a score."),
     ]
     if part.comparison is not None:
@@ -116,13 +122,22 @@ def _roc(part: Part, document: Document) -> Plot | None:
     if part.curves is None:
         return None
     series = [Series(document.model, part.curves.roc, line=True), *_other(part, "roc")]
-    published = {each.quantity: each.published.value for each in part.measures if each.published}
-    if document.reference is not None and {"sensitivity", "specificity"} <= set(published):
-        place = (1 - published["specificity"], published["sensitivity"])
-        label = f"published: sensitivity {number(place[1])}, specificity {number(1 - place[0])}"
-        series.append(Series(document.reference.name, [place], [label]))
+    measured = {each.quantity: each.value for each in part.measures if each.value is not None}
+    series += _decisions("decisions here", measured)
+    if document.reference is not None:
+        published = {each.quantity: each.published.value for each in part.measures if each.published}
+        series += _decisions(f"{document.reference.name}, published", published)
     across, up = Axis("1 - specificity", 0.0, 1.0), Axis("sensitivity", 0.0, 1.0)
     return Plot(title=f"ROC curve, {part.cases} {part.level}s", x=across, y=up, series=series)
+
+
+def _decisions(name: str, figures: Mapping[str, float]) -> list[Series]:
+    """A mark at the decisions' sensitivity and specificity, where there are both."""
+    if not {"sensitivity", "specificity"} <= set(figures):
+        return []
+    sensitivity, specificity = figures["sensitivity"], figures["specificity"]
+    label = f"{name}: sensitivity {number(sensitivity)}, specificity {number(specificity)}"
+    return [Series(name, [(1 - specificity, sensitivity)], [label])]
 
 
 def _precision_recall(part: Part, document: Document) -> Plot | None:

@@ -204,6 +204,25 @@ def test_a_cohort_that_counts_something_else_is_refused(tmp_path: Path) -> None:
     assert "bressem2021/test," in refused.value.remedy
 
 
+def test_the_roc_curve_marks_decisions_and_speaks_of_marks_only_where_there_are_some(tmp_path: Path) -> None:
+    model = predictions_from_scores(tmp_path)
+    undecided, decided, beside = (
+        html_from_document(evaluate(model, settings))
+        for settings in (
+            settings_for(),
+            settings_for(point=OperatingPoint("half", 0.5, "a test")),
+            settings_for("bressem2021/test"),
+        )
+    )
+    assert "A mark" not in undecided
+    assert "decisions here: sensitivity" not in undecided
+    for html in (decided, beside):
+        assert "A mark: decisions" in html
+        assert "decisions here: sensitivity" in html
+    assert "bressem2021/test, published: sensitivity 0.9148, specificity 0.8062" in beside
+    assert "published: sensitivity" not in decided
+
+
 def test_names_from_a_file_cannot_break_out_of_the_page(tmp_path: Path) -> None:
     model = Predictions("<script>alert(1)</script>", "<b>", predictions_from_scores(tmp_path).cases)
     html = html_from_document(evaluate(model, settings_for("bressem2021/test")))
