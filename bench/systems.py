@@ -21,7 +21,7 @@ from bench.generated import exported, network_records, readings, simulated, with
 from bench.stopwatch import Stopwatch
 from bench.table import markdown
 from calibration.reader import inputs_from_files
-from edge_sacro.bundle import Bundle
+from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.classify import softmax
 from edge_sacro.engine import open_engine
 from edge_sacro.manifest import NetworkName, Precision
@@ -95,21 +95,29 @@ def rows_from_system(system: str, work: Path, options: Options, tell: Callable[[
 
     Args:
         system: as manifests name it.
-        work: folder for its bundles, which are removed again, and for images, which all systems of a modality share.
+        work: folder for its bundle, which is taken as it is where it is there already, and for images, which all
+            systems of a modality share.
         options: how.
         tell: is given a line for each step.
     """
-    folder = work / system
-    tell(f"{system}: export")
-    bundle = exported(system, folder / "fp32")
-    tell(f"{system}: INT8")
-    bundle = with_precisions(bundle, ("int8",), readings(bundle, work, CALIBRATION_IMAGES), folder, tell)
+    bundle = _bundle(system, work, tell)
     candidates = simulated(system, work / "compared", options.images, SEED)
     files = inputs_from_files(bundle, candidates).files  # others do not reach every network
     for precision in PRECISIONS:
         tell(f"{system}: {options.runs} runs in {precision}")
         yield _row(bundle, precision, files, options)
-    shutil.rmtree(folder)
+
+
+def _bundle(system: str, work: Path, tell: Callable[[str], None]) -> Bundle:
+    """The system's bundle in FP32 and INT8: made, or as it was kept."""
+    folder = work / system
+    if not (folder / "int8").exists():
+        tell(f"{system}: export")
+        bundle = exported(system, folder / "fp32")
+        tell(f"{system}: INT8")
+        with_precisions(bundle, ("int8",), readings(bundle, work, CALIBRATION_IMAGES), folder, tell)
+        shutil.rmtree(folder / "fp32")
+    return load_bundle(folder / "int8")
 
 
 def _row(bundle: Bundle, precision: Precision, files: Sequence[Path], options: Options) -> Row:

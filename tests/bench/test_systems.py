@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 from bench import systems as bench
 from bench.__main__ import main
 from bench.stopwatch import Stopwatch
-from edge_sacro.bundle import load_bundle
+from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.classify import softmax
 from edge_sacro.engine import open_engine
 from tests.bench.stand_in import SYSTEM, stand_in
@@ -90,6 +90,23 @@ def test_rows_that_are_there_are_not_measured_again_unless_asked(
     assert out.read_text() == first
     assert run(out, "--again").exit_code == 0
     assert measured == [SYSTEM] * 3
+
+
+def test_a_bundle_that_was_kept_is_not_made_again(
+    stand_ins: Callable[[Any, float], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out, keep = stand_ins(bench, 0.0), tmp_path / "kept"
+    assert run(out, "--keep", str(keep)).exit_code == 0
+    first = rows(out)
+    assert sorted(path.name for path in (keep / SYSTEM).iterdir()) == ["int8"]
+
+    def never(*arguments: Any) -> Bundle:
+        raise AssertionError("it was made again")
+
+    monkeypatch.setattr(bench, "exported", never)
+    assert run(out, "--keep", str(keep), "--again").exit_code == 0
+    assert rows(out)["int8"]["golden"] == first["int8"]["golden"]
+    assert run(out, "--again").exit_code != 0, "negative control: without the folder it has to be made"
 
 
 def test_an_unknown_system_is_refused_before_anything_is_made(tmp_path: Path) -> None:
