@@ -51,20 +51,23 @@ def test_both_networks_have_the_systems_contract() -> None:
     networks = load_bundle(FOLDER).manifest.networks
     size = [SEGMENTER_SIZE, SEGMENTER_SIZE]
     shapes = {
-        "segmenter": ([1, 1, *size], [1, CLASSES, *size]),
-        "classifier": ([1, 1, *CLASSIFIER_SIZE], [1, 2]),
+        "segmenter": ([1, 1, *size], [("logits", [1, CLASSES, *size])]),
+        "classifier": ([1, 1, *CLASSIFIER_SIZE], [("logits", [1, 2]), ("explanation", [1, 2, 13, 20])]),
     }
-    for name, (image, logits) in shapes.items():
+    for name, (image, outputs) in shapes.items():
         network = networks[name]  # type: ignore[index]
         assert [(tensor.name, tensor.shape) for tensor in network.inputs] == [("image", image)]
-        assert [(tensor.name, tensor.shape) for tensor in network.outputs] == [("logits", logits)]
+        assert [(tensor.name, tensor.shape) for tensor in network.outputs] == outputs
 
 
 def test_the_shipped_files_stay_small_and_name_no_path() -> None:
     files = sorted(FOLDER.iterdir())
-    assert [file.name for file in files] == ["classifier.onnx", "manifest.json", "segmenter.onnx"]
+    networks = ["classifier-fp16.onnx", "classifier-int8-ort.onnx", "classifier-int8.onnx", "classifier.onnx"]
+    records = ["calibration.json", "manifest.json"]
+    assert [file.name for file in files] == sorted([*networks, *records, "segmenter.onnx"])
     assert sum(file.stat().st_size for file in files) <= MOST_BYTES
-    for file in files[::2]:
+    assert not any(b"/" + folder in file.read_bytes() for file in files for folder in (b"tmp/", b"home/", b"root/"))
+    for file in (each for each in files if each.suffix == ".onnx"):
         model = onnx.load(file)
         onnx.checker.check_model(model)
         assert {entry.domain: entry.version for entry in model.opset_import}[""] == 18
