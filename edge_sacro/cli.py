@@ -22,6 +22,7 @@ from edge_sacro.errors import InputNotFound
 if TYPE_CHECKING:
     from edge_sacro.manifest import Precision
     from edge_sacro.report import Report, Result
+    from edge_sacro.series_report import Selection
 
 NOT_ASSESSABLE_EXIT_CODE = 3
 """Every file was read, and at least one of them is not assessable."""
@@ -62,6 +63,13 @@ for group in GROUPS:
     metavar="CODE",
     help="Refusal not to apply: wrong_body_part, wrong_view, lossy_limit.",
 )
+@click.option(
+    "--slices",
+    type=click.Choice(["joints", "all"]),
+    default="joints",
+    show_default=True,
+    help="Slices that count for a CT series: those through both joints, or all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of the table.")
 @click.option("--overlay", metavar="PNG|FOLDER", help="Draw joints, crop and decision over the radiograph.")
 @click.option(
@@ -88,16 +96,17 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     deadline_s: float | None,
     operating_point: str | None,
     overrides: tuple[str, ...],
+    slices: Selection,
     as_json: bool,
     overlay: str | None,
     explain: str | None,
     explain_npz: str | None,
     explain_class: int,
 ) -> int:
-    """Assess DICOM files, or every instance of folders, and answer each one.
+    """Assess DICOM files, or every instance of folders, and answer each one, and each CT series.
 
-    Exit code 0: every instance was assessed. 3: one was not assessable. Others: the first refusal's or error's own,
-    as docs/errors.md lists them.
+    Exit code 0: every image and series was assessed. 3: one was not assessable. Others: the first refusal's or error's
+    own, as docs/errors.md lists them.
     """
     from edge_sacro import console
     from edge_sacro.bundle import load_bundle
@@ -124,12 +133,13 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
         operating_point=operating_point,
         overrides=overrides,
         opener=opener_from_store(engines, loaded, precision),
+        slices=slices,
     ) as runtime:
         try:
             for path in console.with_progress(files):
-                inferred = pictures.infer(runtime, path)
-                answers.append(inferred[0])
-                pictures.write(runtime, path, inferred)
+                for inferred in pictures.infer(runtime, path):
+                    answers.append(inferred[0])
+                    pictures.write(runtime, path, inferred)
         finally:
             report = runtime.report(answers, ignored)
             click.echo(json_from_report(report) if as_json else console.text_from_report(report), nl=False)
@@ -142,17 +152,24 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed, the same bytes.")
 @click.option("--left-grade", type=click.IntRange(0, 4), help="Modified New York grade.  [default: drawn]")
 @click.option("--right-grade", type=click.IntRange(0, 4), help="Modified New York grade.  [default: drawn]")
+@click.option("--ct-range", type=click.Choice(["joints", "pelvis"]), default="joints", show_default=True, help="Of CT.")
 @click.option("--ct", "slices", type=click.IntRange(1, 200), metavar="SLICES", help="CT series of so many slices.")
 @exits_with_code
-def phantom(
-    out: str, count: int, seed: int, left_grade: int | None, right_grade: int | None, slices: int | None
+def phantom(  # noqa: PLR0913, PLR0917 - one parameter an option
+    out: str,
+    count: int,
+    seed: int,
+    left_grade: int | None,
+    right_grade: int | None,
+    slices: int | None,
+    ct_range: str,
 ) -> None:
     """Write simulated pelvic radiographs with known truth, for installation checks, demonstration and tests."""
     from edge_sacro import console
     from edge_sacro.phantom import CtOptions, PhantomOptions, write_ct_study, write_study
 
     if slices is not None:
-        ct = CtOptions(slices=slices, left_grade=left_grade, right_grade=right_grade)
+        ct = CtOptions(slices, left_grade=left_grade, right_grade=right_grade, pelvis=ct_range == "pelvis")
         truth = write_ct_study(Path(out), count, seed, ct, progress=console.with_progress)
         click.echo(f"{count} x {slices} simulated CT slices and {truth} written: no patient, not for clinical use")
         return
@@ -179,7 +196,8 @@ def _exit_code(report: Report) -> int:
     for result in report.results:
         if result.state == "refused" and result.reason_code is not None:
             return exit_code_from_code(result.reason_code)
-    codes = {result.reason_code for result in report.results if result.state == "not_assessable"}
+    codes = {each.reason_code for each in report.results if each.state == "not_assessable"}
+    codes |= {each.reason_code for each in report.series if each.state == "not_assessable"}
     if "deadline_exceeded" in codes:
         return exit_code_from_code("deadline_exceeded")
     return NOT_ASSESSABLE_EXIT_CODE if codes else 0

@@ -18,6 +18,28 @@ JOINT_REASONS: dict[str, str] = {
     "not_located_by_system": "this system classifies the whole image and locates no joint",
 }
 
+SLICE_REASONS: dict[str, str] = {
+    "spacing_absent": "the header has no pixel spacing, without which nothing in the slice can be measured",
+    "body_not_found": "the slice shows no body",
+    "sacrum_not_seen": "no bone of a sacrum's size lies at the midline in the posterior half of the body",
+    "ilium_not_seen": "the ilium of one side at least is not in the slice",
+    "joint_space_wide": "sacrum and ilium lie further apart than a joint's width on one side at least",
+    "slice_contact_short": "sacrum and ilium face each other over too short a length on one side at least",
+}
+"""Why a CT slice is not taken for one through both joints."""
+
+SERIES_REASONS: dict[str, str] = {
+    "position_unknown": "a slice's header does not say where it lies",
+    "mixed_orientations": "the slices lie in planes of more than one direction",
+    "mixed_kernels": "the slices were reconstructed with more than one kernel",
+    "duplicate_positions": "two slices lie in the same plane, so that the series is more than one stack",
+    "no_slice_selected": "no slice passes through both joints",
+    "too_few_slices": "fewer than 3 slices are selected",
+    "slice_missing": "the planes leave a gap at the selected slices, so that one may be missing",
+    "slice_not_assessable": "a selected slice is not assessable",
+}
+"""Why a CT series is not assessable."""
+
 IMAGE_REASONS: dict[str, str] = {
     "joint_not_assessable": "both joints are needed, and not both of them are assessable",
     "crop_is_dark": "the region of the joints is black",

@@ -77,8 +77,26 @@ class Backend(_Strict):
     precision: Literal["fp32", "fp16", "int8"]
 
 
+class Slice(_Strict):
+    """Where a CT slice lies, and whether it is taken for one through both sacroiliac joints.
+
+    Attributes:
+        series_instance_uid, image_position_mm, image_orientation, kernel: as in the header; null where it is silent.
+        through_joints: the selection by anatomy; null where the slice is refused.
+        reason_code, reason: why it does not pass through both joints.
+    """
+
+    series_instance_uid: str | None
+    image_position_mm: Annotated[list[float], Field(min_length=3, max_length=3)] | None
+    image_orientation: Annotated[list[float], Field(min_length=6, max_length=6)] | None
+    kernel: str | None
+    through_joints: bool | None
+    reason_code: str | None
+    reason: str | None
+
+
 class Result(_Strict):
-    """The answer to one instance.
+    """The answer to one image: an instance, or a frame of one.
 
     Attributes:
         state: ``positive``, ``negative``, ``borderline``, ``not_assessable`` or ``refused``.
@@ -90,6 +108,7 @@ class Result(_Strict):
         crop_px: what the classifier saw, on the stored image's pixel grid.
         notes: overrides, assumptions and conflicts that a reader must know.
         timings_ms: wall-clock milliseconds by stage; the one part that differs from run to run.
+        slice: of a CT slice that could be read; null elsewhere.
     """
 
     source: Source
@@ -106,6 +125,49 @@ class Result(_Strict):
     notes: list[str]
     backend: Backend
     timings_ms: dict[str, float]
+    slice: Slice | None = None
+
+
+class LargestSlice(_Strict):
+    """The selected slice of the highest probability; ``result`` is its place in ``results``."""
+
+    result: int
+    probability: Probability
+
+
+class Series(_Strict):
+    """The answer for the slices of one CT series. Places are those in ``results``, from 0.
+
+    Attributes:
+        state, reason, reason_code, remedy: as of a result.
+        probability: the mean of the selected slices' probabilities.
+        selection: ``joints`` where the slices through both joints count, ``all`` where all do.
+        slices: every slice, by position along the normal; those without a position last.
+        selected: those that count.
+        positive, borderline, negative, not_assessable: how many of the selected ones are so.
+        refused: how many slices of the series are refused.
+        distance_mm: of neighbouring planes, the median.
+    """
+
+    series_instance_uid: str
+    system: str
+    state: State
+    reason: str
+    reason_code: str | None
+    remedy: str | None
+    probability: Probability | None
+    operating_point: AppliedOperatingPoint
+    selection: Literal["joints", "all"]
+    slices: list[int]
+    selected: list[int]
+    positive: int
+    borderline: int
+    negative: int
+    not_assessable: int
+    refused: int
+    largest: LargestSlice | None
+    distance_mm: float | None
+    notes: list[str]
 
 
 class Software(_Strict):
@@ -145,6 +207,7 @@ class Report(_Strict):
     software: Software = Software()
     bundle: BundleRecord
     results: Sequence[Result]
+    series: Sequence[Series] = ()
     ignored: Sequence[Ignored] = ()
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_sacro.bundle import Bundle
 from edge_sacro.decide import Rule, rounded
-from edge_sacro.errors import InputRefused
+from edge_sacro.errors import InputRefused, MultiFrameImage
 from edge_sacro.orient import stored_box_from_canonical
 from edge_sacro.reasons import IMAGE_REASONS, JOINT_REASONS
 from edge_sacro.regions import JointRegion
-from edge_sacro.report import AppliedOperatingPoint, Joint, Joints, Source
+from edge_sacro.report import AppliedOperatingPoint, BundleRecord, Joint, Joints, Source
 from edge_sacro.systems import Assessment
 from edge_sacro.types import Box, OperatingPoint, PixelSpacing, Radiograph, State
 
@@ -37,6 +39,35 @@ def source_fields(origin: Origin, radiograph: Radiograph | None) -> Source:
     """Which image it is, as far as it could be read: a refused file has its hash too."""
     uid = None if radiograph is None else radiograph.sop_instance_uid
     return Source(path=origin.label, sha256=origin.sha256, sop_instance_uid=uid, frame=origin.frame)
+
+
+def known_sha256(image: Radiograph | InputRefused, data: bytes | None) -> str | None:
+    """The hash of the file's bytes, where there are any."""
+    if isinstance(image, Radiograph):
+        return image.sha256
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def several_frames(radiograph: Radiograph) -> MultiFrameImage:
+    """The refusal of an object of several frames where one result is asked for."""
+    return MultiFrameImage(
+        f"the object holds {radiograph.frames} frames, and one result would stand for a single one of them",
+        source=radiograph.source,
+        remedy="Have each frame answered: edge-sacro infer, or Runtime.infer_all.",
+    )
+
+
+def bundle_record(bundle: Bundle) -> BundleRecord:
+    """The bundle as a report names it."""
+    manifest = bundle.manifest
+    return BundleRecord(
+        name=manifest.name,
+        version=manifest.version,
+        fingerprint=bundle.fingerprint,
+        signed_by=bundle.signed_by,
+        demonstration=manifest.demonstration,
+        statement=manifest.statement,
+    )
 
 
 def refused_fields(refusal: InputRefused) -> Fields:

@@ -16,12 +16,14 @@ from edge_sacro.decide import Rule
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
-from edge_sacro.errors import DeadlineExceeded, InputRefused, MultiFrameImage, UsageError
+from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.explain import Explanation, explanation_from_maps
 from edge_sacro.manifest import Precision
 from edge_sacro.regions import JointRegion
-from edge_sacro.report import Backend, BundleRecord, Ignored, Report, Result
+from edge_sacro.report import Backend, Ignored, Report, Result
 from edge_sacro.results import Origin
+from edge_sacro.series_report import SELECTIONS, Selection, series_from_results, slice_from_radiograph
+from edge_sacro.slices import SliceSelection
 from edge_sacro.stages import StageClock
 from edge_sacro.systems import SYSTEMS, Assessment
 from edge_sacro.systems.contract import check_bundle, check_explains
@@ -45,6 +47,7 @@ class Runtime:
         operating_point: name of one of the bundle's operating points; its default one where None.
         overrides: codes of refusals that do not apply, from ``edge_sacro.dicom.acceptance.OVERRIDES``.
         opener: opens each network; the seam at which networks are watched or replaced.
+        slices: which slices count for a CT series: ``"joints"``, those through both joints, or ``"all"``.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -63,11 +66,14 @@ class Runtime:
         operating_point: str | None = None,
         overrides: Collection[str] = (),
         opener: Opener = open_engine,
+        slices: Selection = "joints",
     ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}, and one at least is needed", source="threads")
         if deadline_s is not None and deadline_s <= 0:
             raise UsageError(f"deadline_s is {deadline_s}, and must be above 0", source="deadline_s")
+        if slices not in SELECTIONS:
+            raise UsageError(f"slices is {slices!r}; {' and '.join(SELECTIONS)} exist", source="slices")
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(os.fspath(bundle))
         manifest = self.bundle.manifest
         try:
@@ -79,6 +85,7 @@ class Runtime:
             ) from error
         self.overrides = checked_overrides(frozenset(overrides))
         self.deadline_s = deadline_s
+        self.slices: Selection = slices
         self.precision: Precision = precision or manifest.default_precision
         self.system = SYSTEMS[manifest.system]
         check_bundle(self.system.contract(manifest), manifest)
@@ -193,7 +200,7 @@ class Runtime:
                 image = dicom.read(data, overrides=self.overrides, name=label)
         except InputRefused as refusal:
             image = refusal
-        return self._answered(image, Origin(label, _sha256(image, data), None), clock)
+        return self._answered(image, Origin(label, results.known_sha256(image, data), None), clock)
 
     def _infer_frames(self, source: Readable, label: str) -> Iterator[_Inferred]:
         """Each frame of one instance. Frames are read a few at a time; the first of them bears the time."""
@@ -204,7 +211,7 @@ class Runtime:
                 frames = dicom.read_frames(data, overrides=self.overrides, name=label)
                 frame: dicom.Frame | None = next(frames)
         except InputRefused as refusal:
-            yield self._answered(refusal, Origin(label, _sha256(refusal, data), None), clock)
+            yield self._answered(refusal, Origin(label, results.known_sha256(refusal, data), None), clock)
             return
         sha256 = hashlib.sha256(data).hexdigest()
         while frame is not None:
@@ -226,10 +233,11 @@ class Runtime:
                 modalities = self.system.modalities
                 notes = dicom.check_acceptance(image, modalities=modalities, overrides=self.overrides)
                 if image.frames > 1 and origin.frame is None:
-                    raise _several_frames(image)
+                    raise results.several_frames(image)
+                selection = self._selected(image, clock)
                 assessment = self._assess(image, engines, clock)
             except InputRefused as refusal:
-                fields = results.refused_fields(refusal)
+                fields, selection = results.refused_fields(refusal), None
             else:
                 fields = results.decided_fields(image, assessment, self._rule, notes)
             result = Result.model_validate(
@@ -239,6 +247,7 @@ class Runtime:
                     "operating_point": results.applied(self.operating_point),
                     "backend": self._backend(engines),
                     "timings_ms": clock.timings_ms(),
+                    "slice": slice_from_radiograph(radiograph, selection) if self.system.select else None,
                     **fields,
                 }
             )
@@ -248,6 +257,16 @@ class Runtime:
         """What computed this result: one backend, or each once where the networks have several."""
         versions = {engine.backend: engine.vendor_version for engine in engines.values()}
         return Backend(name="+".join(versions), version="+".join(versions.values()), precision=self.precision)
+
+    def _selected(self, radiograph: Radiograph, clock: StageClock) -> SliceSelection | None:
+        """Whether a slice counts for its series; None where there is no series, or no time."""
+        if self.system.select is None:
+            return None
+        try:
+            with clock.stage("select"):
+                return self.system.select(radiograph)
+        except DeadlineExceeded:
+            return None
 
     def _assess(self, radiograph: Radiograph, engines: Mapping[str, Engine], clock: StageClock) -> Assessment:
         try:
@@ -261,32 +280,11 @@ class Runtime:
         return Assessment(nowhere, nowhere, None, None, "null_backend", assessment.notes)
 
     def report(self, answers: Sequence[Result], ignored: Sequence[Ignored] = ()) -> Report:
-        """One document for several results."""
-        manifest = self.bundle.manifest
-        record = BundleRecord(
-            name=manifest.name,
-            version=manifest.version,
-            fingerprint=self.bundle.fingerprint,
-            signed_by=self.bundle.signed_by,
-            demonstration=manifest.demonstration,
-            statement=manifest.statement,
-        )
-        return Report(bundle=record, results=answers, ignored=ignored)
+        """One document for several results, with an answer for each CT series among them."""
+        series = series_from_results(answers, self._rule, self.slices) if self.system.select else ()
+        record = results.bundle_record(self.bundle)
+        return Report(bundle=record, results=answers, series=series, ignored=ignored)
 
 
 def _label(source: Readable, name: str | None) -> str:
     return name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "(bytes)")
-
-
-def _sha256(image: Radiograph | InputRefused, data: bytes | None) -> str | None:
-    if isinstance(image, Radiograph):
-        return image.sha256
-    return None if data is None else hashlib.sha256(data).hexdigest()
-
-
-def _several_frames(radiograph: Radiograph) -> MultiFrameImage:
-    return MultiFrameImage(
-        f"the object holds {radiograph.frames} frames, and one result would stand for a single one of them",
-        source=radiograph.source,
-        remedy="Have each frame answered: edge-sacro infer, or Runtime.infer_all.",
-    )

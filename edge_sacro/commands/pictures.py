@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,21 +54,25 @@ class Pictures:
 
             check_explains(bundle.manifest, self.class_index)
 
-    def infer(self, runtime: Runtime, path: Path) -> Inferred:
-        """Assess one instance, with what the pictures need."""
-        if self.explained:
-            return runtime.infer_explained(path, class_index=self.class_index)
-        return (*runtime.infer_with_radiograph(path), None)
+    def infer(self, runtime: Runtime, path: Path) -> Iterator[Inferred]:
+        """Assess one instance, or each of its frames, with what the pictures need."""
+        if runtime.reads_frames:
+            yield from runtime.infer_each(path, class_index=self.class_index if self.explained else None)
+        elif self.explained:
+            yield runtime.infer_explained(path, class_index=self.class_index)
+        else:
+            yield (*runtime.infer_with_radiograph(path), None)
 
     def write(self, runtime: Runtime, path: Path, inferred: Inferred) -> None:
-        """Write what is asked for of one instance; what cannot be had of it is said on standard error.
+        """Write what is asked for of one image; what cannot be had of it is said on standard error.
 
         Raises:
             OutputNotWritten: a folder is missing or a file cannot be written.
         """
         result, radiograph, explanation = inferred
+        frame = result.source.frame
         if self.overlay is not None:
-            self._overlay(runtime, result, radiograph, self._place(self.overlay, path, ".png"))
+            self._overlay(runtime, result, radiograph, self._place(self.overlay, path, ".png", frame))
         if not self.explained:
             return
         if radiograph is None or explanation is None:
@@ -79,9 +83,9 @@ class Pictures:
 
         if self.explain is not None:
             picture = explanation_picture(explanation, result, radiograph, runtime.report([result]))
-            write_png(picture, str(self._place(self.explain, path, ".png")))
+            write_png(picture, str(self._place(self.explain, path, ".png", frame)))
         if self.explain_npz is not None:
-            write_npz(explanation, str(self._place(self.explain_npz, path, ".npz")))
+            write_npz(explanation, str(self._place(self.explain_npz, path, ".npz", frame)))
 
     @staticmethod
     def _overlay(runtime: Runtime, result: Result, radiograph: Radiograph | None, target: Path) -> None:
@@ -92,16 +96,20 @@ class Pictures:
             return
         write_png(overlay_from_result(result, radiograph, runtime.report([result])), str(target))
 
-    def _place(self, target: str, source: Path, suffix: str) -> Path:
-        """The file named, for one instance; else a file for each in the folder named, told apart by number."""
+    def _place(self, target: str, source: Path, suffix: str, frame: int | None) -> Path:
+        """The file named, for one instance; else a file for each in the folder named, told apart by number.
+
+        The number of a frame stands at the end of either name.
+        """
         named = Path(target)
+        end = "" if frame is None else f"-{frame:04d}"
         if len(self.files) == 1 and named.suffix.lower() == suffix:
-            return named
+            return named.with_name(f"{named.stem}{end}{named.suffix}")
         try:
             named.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputNotWritten(f"no folder can be made there: {error.strerror}", source=target) from error
-        return named / f"{self.files.index(source) + 1:04d}-{source.stem}{suffix}"
+        return named / f"{self.files.index(source) + 1:04d}-{source.stem}{end}{suffix}"
 
 
 def _say(result: Result, what: str) -> None:

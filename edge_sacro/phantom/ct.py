@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro.errors import UsageError
+from edge_sacro.phantom.ct_neighbours import neighbour_bones
 from edge_sacro.phantom.disease import SPONGIOSA, JointDisease, joint_from_rng
 from edge_sacro.phantom.hip import GRID as HIP_GRID
 from edge_sacro.phantom.hip import hip_field
@@ -32,6 +33,9 @@ CORTICAL = 1350.0
 JOINT_SPAN = (52.0, 110.0)
 """Heights of the mean joint, in mm above the hip centres, from its lower to its upper end."""
 
+PELVIS_SPAN = (-20.0, 160.0)
+"""Heights from the femoral heads to the disc above L5, in mm above the hip centres of the mean pelvis."""
+
 _BLUR_MM = 0.45
 _NOISE_HU = 22.0
 _EDGE_MM = 1.0
@@ -46,6 +50,7 @@ class CtOptions:
         size: rows and columns, 256 to 1024.
         field_mm: side of the square field, 360 to 500.
         left_grade, right_grade: 0 to 4, of the patient's left and right joint.
+        pelvis: slices from the femoral heads to L5, with femora and vertebrae, in place of the joints alone.
     """
 
     slices: int = 24
@@ -53,6 +58,7 @@ class CtOptions:
     field_mm: float = 400.0
     left_grade: int | None = None
     right_grade: int | None = None
+    pelvis: bool = False
 
     def __post_init__(self) -> None:
         for name, low, high in (("slices", 1, 200), ("size", 256, 1024), ("field_mm", 360, 500)):
@@ -89,6 +95,7 @@ class CtSeries:
         distance_mm: of neighbouring planes.
         left, right: the patient's joints.
         seed: what it was drawn from.
+        pelvis: as in the options.
     """
 
     slices: tuple[CtSlice, ...]
@@ -97,6 +104,7 @@ class CtSeries:
     left: JointDisease
     right: JointDisease
     seed: tuple[int, ...]
+    pelvis: bool = False
 
 
 def render_ct(seed: int | Sequence[int], options: CtOptions | None = None) -> CtSeries:
@@ -115,14 +123,17 @@ def render_ct(seed: int | Sequence[int], options: CtOptions | None = None) -> Ct
     patient = _Patient.drawn(streams[3], left, right)
     low, high = (height * patient.scale[1] for height in JOINT_SPAN)
     margin = 6.0
-    heights = np.linspace(low - margin, high + margin, options.slices) if options.slices > 1 else [(low + high) / 2]
+    first, last = low - margin, high + margin
+    if options.pelvis:
+        first, last = (height * patient.scale[1] for height in PELVIS_SPAN)
+    heights = np.linspace(first, last, options.slices) if options.slices > 1 else [(low + high) / 2]
     pixel = options.field_mm / options.size
     slices = tuple(
         CtSlice(values, float(height), bool(low < height < high))
         for height, values in zip(heights, _values(patient, heights, options, streams[4]), strict=True)
     )
     distance = float(heights[1] - heights[0]) if options.slices > 1 else 3.0
-    return CtSeries(slices, pixel, distance, left_disease, right_disease, key)
+    return CtSeries(slices, pixel, distance, left_disease, right_disease, key, options.pelvis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +180,7 @@ def _values(
     x, front = np.meshgrid(axis, -axis)
     for height in heights:
         soft, inside = _soft_tissue(patient, x, front, rng)
-        mineral = _mineral(patient, x.ravel(), front.ravel(), float(height)).reshape(x.shape)
+        mineral = _mineral(patient, x.ravel(), front.ravel(), float(height), options.pelvis).reshape(x.shape)
         values = soft + CORTICAL * patient.density * mineral * inside
         blurred = cv2.GaussianBlur(values.astype(np.float32), (0, 0), _BLUR_MM / pixel)
         noise = cv2.GaussianBlur(rng.normal(size=x.shape).astype(np.float32), (0, 0), 0.8)
@@ -190,7 +201,7 @@ def _soft_tissue(patient: _Patient, x: F32, front: F32, rng: np.random.Generator
     return (AIR + inside * (tissue - AIR)).astype(np.float32), inside.astype(np.float32)
 
 
-def _mineral(patient: _Patient, x: F32, front: F32, height: float) -> F32:
+def _mineral(patient: _Patient, x: F32, front: F32, height: float, neighbours: bool) -> F32:
     """Shares of cortical bone in the plane, 0 to about 1."""
     points = patient.mean_points(x, front, height)
     mirrored = points * np.array([-1.0, 1.0, 1.0])
@@ -198,10 +209,13 @@ def _mineral(patient: _Patient, x: F32, front: F32, height: float) -> F32:
     for side, there in ((1.0, points), (-1.0, mirrored)):
         total = np.maximum(total, _bone(there, hip_field(), HIP_GRID, hip_cortex(there)))
         total = total + _joint(there, patient.added[side])
+    if neighbours:
+        for bone in neighbour_bones():
+            total = np.maximum(total, _bone(bone.own_points(points), bone.field(), bone.grid, bone.wall_mm))
     return np.clip(total, 0.0, 1.3).astype(np.float32)
 
 
-def _bone(points: Floats, field: F32, grid: Grid, wall: Floats) -> Floats:
+def _bone(points: Floats, field: F32, grid: Grid, wall: Floats | float) -> Floats:
     place = (points - np.array(grid.origin)) / grid.step
     held = np.all((place >= 0) & (place <= np.array(grid.shape) - 1), axis=1)
     distance = np.full(len(points), 99.0)

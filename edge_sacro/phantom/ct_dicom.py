@@ -32,7 +32,7 @@ def ct_from_series(series: CtSeries, number: int) -> FileDataset:
     """
     piece = series.slices[number]
     label = "-".join(str(each) for each in series.seed)
-    key = f"ct/{label}/{series.left.grade}{series.right.grade}/{len(series.slices)}"
+    key = f"ct/{label}/{series.left.grade}{series.right.grade}/{len(series.slices)}{'/pelvis' if series.pelvis else ''}"
     digest = hashlib.sha256(piece.values.astype("<i2").tobytes()).hexdigest()
     dataset = object_of_class(CTImageStorage, f"{key}/{digest}", key)
     identify(dataset, f"CT-{label}", "CT")

@@ -14,6 +14,7 @@ from edge_sacro.explain import OUTPUT, ClassMaps, View
 from edge_sacro.manifest import Manifest, NetworkName
 from edge_sacro.orient import canonical_size
 from edge_sacro.regions import JointRegion
+from edge_sacro.slices import SliceSelection
 from edge_sacro.stages import StageClock
 from edge_sacro.systems.contract import BundleContract
 from edge_sacro.types import Box, OperatingPoint, Radiograph
@@ -74,6 +75,7 @@ class System:
         hounsfield_window: whether the manifest has a window for CT values.
         reference: the paper's name in ``edge_sacro.reference.PAPERS``; None where its figures are not held.
         high_risk: above it the publication calls a prediction confident; None where it has no such rule.
+        select: whether a slice counts for its series; None where images are no slices and there is no series.
     """
 
     name: str
@@ -86,6 +88,7 @@ class System:
     hounsfield_window: bool = False
     reference: str | None = None
     high_risk: OperatingPoint | None = None
+    select: Callable[[Radiograph], SliceSelection] | None = None
 
 
 def canonical_shape(radiograph: Radiograph) -> tuple[int, int]:

@@ -9,6 +9,7 @@ resize, nor cut-off is stated, and how PCA and whitening were applied is not sai
 
 Ours: axial slices; Hounsfield units through a bone window to 0..1; OpenCV's bilinear resize of that to the network's
 size, whatever the aspect; three equal channels with ImageNet's statistics; and the larger of the two classes decides.
+Also ours: which slices count for a series, and the series' answer (``edge_sacro.slices``, ``edge_sacro.series``).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from edge_sacro.manifest import Manifest
 from edge_sacro.orient import canonical_from_stored
 from edge_sacro.preprocess.imagenet import imagenet_input
 from edge_sacro.preprocess.window import VERSION, windowed
+from edge_sacro.slices import SliceSelection, selection_from_radiograph
 from edge_sacro.stages import StageClock
 from edge_sacro.systems.base import NOT_LOCATED, Array, Assessment, System, canonical_shape, classified
 from edge_sacro.systems.contract import BundleContract, classifier_contract
@@ -56,6 +58,29 @@ def network_input(radiograph: Radiograph, manifest: Manifest) -> Array:
     settings, window = manifest.classification, manifest.hounsfield_window
     if settings is None or window is None:
         raise AssertionError("the manifest's schema lets no such bundle through")
+    check_axial(radiograph)
+    values = windowed(radiograph, window.center, window.width)
+    image = canonical_from_stored(values, radiograph.orientation)
+    resized = cv2.resize(image, (settings.columns, settings.rows), interpolation=cv2.INTER_LINEAR)
+    return imagenet_input(np.asarray(resized, np.float32))
+
+
+def select(radiograph: Radiograph) -> SliceSelection:
+    """Whether a slice passes through both joints.
+
+    Raises:
+        WrongView: the slice is not axial.
+    """
+    check_axial(radiograph)
+    return selection_from_radiograph(radiograph)
+
+
+def check_axial(radiograph: Radiograph) -> None:
+    """Refuse a slice that is not axial.
+
+    Raises:
+        WrongView: it is not; a localizer is coronal or sagittal.
+    """
     axes = radiograph.orientation.row + radiograph.orientation.column
     if not (set(axes) & set("LR") and set(axes) & set("AP")):
         raise WrongView(
@@ -63,10 +88,6 @@ def network_input(radiograph: Radiograph, manifest: Manifest) -> Array:
             source=radiograph.source,
             remedy="Send the axial slices of the series.",
         )
-    values = windowed(radiograph, window.center, window.width)
-    image = canonical_from_stored(values, radiograph.orientation)
-    resized = cv2.resize(image, (settings.columns, settings.rows), interpolation=cv2.INTER_LINEAR)
-    return imagenet_input(np.asarray(resized, np.float32))
 
 
 def contract(manifest: Manifest) -> BundleContract:
@@ -82,6 +103,7 @@ SYSTEMS = tuple(
         operating_points=(LARGER_CLASS,),
         contract=contract,
         assess=assess,
+        select=select,
         hounsfield_window=True,
         reference="fu2024",
     )
