@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from calibration.control import RESERVE, Outcome, Task, controlled
 from calibration.guard_band import as_text, measure_guard_band, unstable_images, write_guard_band
 from calibration.operating_points_command import operating_points
 from calibration.reader import dicom_files, inputs_from_files
+from calibration.single_pass import single_pass, write_single_pass
 from calibration.told import plot_outcome, table_from_outcome
 from calibration.written import record_from_bundle, write_bundle
 from edge_sacro.bundle import load_bundle
@@ -111,6 +113,26 @@ def cache(bundle: str, tensorrt: str, out: Path) -> None:
         click.echo(f"  layers to pin to float: {record['networks'][name]['kept_in_float']}")
 
 
+@main.command("single-pass")
+@click.option("--bundle", required=True, help="Folder or zip of a bundle whose segmenter runs in windows, in FP32.")
+@click.option("--validation", required=True, type=FOLDER, help="DICOM files that the gate is held on.")
+@click.option("--truth", type=FILE, help="Truth of those; truth.json in their folder where there is one.")
+@click.option("--backend", default="onnxruntime", show_default=True, help="Backend that the gate runs on.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="New folder for the bundle.")
+@exits_with_code
+def single_pass_command(bundle: str, validation: Path, truth: Path | None, backend: str, out: Path) -> None:
+    """Let the segmenter see the whole image at once, if the answers stay within the budget."""
+    if out.exists():
+        raise UsageError(f"{out} exists already; name a new folder")
+    loaded = load_bundle(bundle)
+    files = dicom_files([validation])
+    single = single_pass(loaded, files, _truths(validation, truth), backend)
+    write_single_pass(single, [hashlib.sha256(file.read_bytes()).hexdigest() for file in files], out)
+    told = ", ".join(f"{name} {value}" for name, value in single.figures.record().items())
+    click.echo(f"one pass in the place of {single.passes} windows: {told}")
+    click.echo(f"written to {out}")
+
+
 main.add_command(operating_points)
 
 
@@ -153,9 +175,7 @@ def _task(options: _Options) -> Task:
     validation = inputs_from_files(bundle, files, least=1)
     for each in (*calibration.left_out, *validation.left_out):
         click.echo(f"left out {each.file}: {each.reason}", err=True)
-    beside = options.validation / "truth.json"
-    path = options.truth or (beside if beside.is_file() else None)
-    truths = {} if path is None else truths_from_json(path)
+    truths = _truths(options.validation, options.truth)
     click.echo(
         f"{len(calibration.images)} images to calibrate on, {len(validation.images)} to hold the gate on", err=True
     )
@@ -175,6 +195,13 @@ def _task(options: _Options) -> Task:
         tell=lambda line: click.echo(line, err=True),
         reserve=options.reserve,
     )
+
+
+def _truths(validation: Path, given: Path | None) -> dict[str, bool]:
+    """Truth of the validation files, from the file that is named or the one beside them."""
+    beside = validation / "truth.json"
+    path = given or (beside if beside.is_file() else None)
+    return {} if path is None else truths_from_json(path)
 
 
 def _sizes(options: _Options, outcome: Outcome, precision: Precision) -> dict[str, tuple[int, int]]:

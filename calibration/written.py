@@ -64,7 +64,7 @@ def write_bundle(task: Task, outcome: Outcome, precision: Precision, out: Path) 
     fields["guard_band"] = guard_band_from(bundle, outcome, precision).model_dump()
     contents = {each.name: each.content for made in files.values() for each in made}
     contents[RECORD] = _record_text(task, outcome, precision)
-    return _written(bundle, fields, contents, out)
+    return write_folder(bundle, fields, contents, out)
 
 
 def guard_band_from(bundle: Bundle, outcome: Outcome, precision: Precision) -> GuardBand:
@@ -140,7 +140,21 @@ def _record_text(task: Task, outcome: Outcome, precision: Precision) -> bytes:
     return (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _written(bundle: Bundle, fields: dict[str, Any], contents: Mapping[str, bytes], out: Path) -> Path:
+def write_folder(bundle: Bundle, fields: dict[str, Any], contents: Mapping[str, bytes], out: Path) -> Path:
+    """Write a bundle's folder, whole or not at all.
+
+    Args:
+        bundle: whose files go along, as far as the new manifest names them.
+        fields: of the new manifest; the hashes are put in here.
+        contents: files that are new or take the place of the bundle's.
+        out: a new folder.
+
+    Raises:
+        UsageError: ``out`` exists, or a compiled engine of the bundle is of a file that would go.
+        BundleManifestInvalid: the new manifest is not what its schema says.
+    """
+    if out.exists():
+        raise UsageError(f"{out} exists already; name a new folder")
     named = {variant["file"] for network in fields["networks"].values() for variant in network["variants"]}
     named |= {engine["file"] for engine in fields["engines"]} | set(fields["records"].values())
     kept = {name: content for name, content in {**bundle.files, **contents}.items() if name in named}
