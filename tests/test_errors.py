@@ -47,10 +47,10 @@ def test_docs_list_every_error_with_its_exit_code() -> None:
 
 
 def test_docs_list_every_reason_for_no_decision() -> None:
-    from edge_sacro.reasons import IMAGE_REASONS, JOINT_REASONS
+    from edge_sacro.reasons import IMAGE_REASONS, JOINT_REASONS, SERIES_REASONS, SLICE_REASONS
 
     text = (ROOT / "docs" / "errors.md").read_text()
-    for code, sentence in {**JOINT_REASONS, **IMAGE_REASONS}.items():
+    for code, sentence in {**JOINT_REASONS, **IMAGE_REASONS, **SLICE_REASONS, **SERIES_REASONS}.items():
         assert f"| `{code}` | {sentence} |" in text
 
 

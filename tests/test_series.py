@@ -102,6 +102,7 @@ def test_a_series_that_is_not_one_whole_stack_is_not_assessable(slices: list[Ser
     answer = answer_from_slices(slices)
     assert (answer.reason_code, answer.probability) == (code, None)
     assert code in SERIES_REASONS
+    assert f"fewer than {MIN_SELECTED} slices" in SERIES_REASONS["too_few_slices"]
     whole = answer_from_slices(stack(*[0.2] * max(len(slices), MIN_SELECTED)))
     assert (whole.reason_code, whole.probability) == (None, 0.2), "negative control"
 
@@ -324,6 +325,23 @@ def test_the_command_answers_each_frame_and_draws_each(bundle: Path, slices: lis
     names = sorted(path.name for path in (tmp_path / "drawn").iterdir())
     assert names == [f"0001-e-{number:04d}.png" for number in range(1, 5)]
     assert "e.dcm frame 3" in _infer(bundle, file).stdout
+
+
+def test_each_frame_is_explained_as_the_slice_that_it_was_made_of(slices: list[FileDataset], tmp_path: Path) -> None:
+    folder = write_classifier_bundle(tmp_path / "bundle", "fu2024-vgg16", explanation=True)
+    file = saved(enhanced_from_slices(slices[1:5]), tmp_path / "e.dcm")
+    with Runtime(folder, threads=1) as runtime:
+        frames = [found for _, _, found in runtime.infer_each(file, class_index=1)]
+        alone = [runtime.infer_explained(each)[2] for each in as_files(slices[1:5], tmp_path)]
+        plain = [found for _, _, found in runtime.infer_each(file)]
+    assert plain == [None] * 4
+    for one, other in zip(frames, alone, strict=True):
+        assert one is not None
+        assert other is not None
+        assert np.array_equal(one.cells, other.cells)
+    done = _infer(folder, "--explain", tmp_path / "drawn", file)
+    assert done.exit_code == 0, done.output
+    assert len(list((tmp_path / "drawn").iterdir())) == 4
 
 
 def test_a_series_that_is_not_assessable_ends_with_three(
