@@ -72,6 +72,7 @@ def test_documented_limits_are_the_defaults() -> None:
         "file_bytes": limits.file_bytes / 2**20,
         "min_side": limits.min_side,
         "max_side": limits.max_side,
+        "max_frames": limits.max_frames,
         "memory_bytes": limits.memory_bytes / 2**20,
         "cpu_s": limits.cpu_s,
         "wall_s": limits.wall_s,
