@@ -103,5 +103,19 @@ def members(module: str) -> None:
     click.echo()
 
 
+@main.command()
+@click.option("--toolchain", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep the compilers in.")
+@exits_with_code
+def kernels(toolchain: Path | None) -> None:
+    """Compile the CUDA kernels of the package again, after their source has changed; takes no GPU."""
+    import tempfile
+
+    from engines.kernels import build_kernels
+
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, size in build_kernels(toolchain or Path(temporary)).items():
+            click.echo(f"{name} {size / 1e3:.0f} kB")
+
+
 if __name__ == "__main__":
     main()

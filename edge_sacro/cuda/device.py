@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -128,14 +127,6 @@ class Device(ABC):
 
     @abstractmethod
     def _launch(self, kernel: str, blocks: Shape3, threads: Shape3, packed: bytes) -> None: ...
-
-    def __enter__(self) -> Device:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _check(self, buffer: Buffer, nbytes: int) -> None:
         if nbytes > buffer.nbytes:

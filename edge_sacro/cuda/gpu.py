@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import clear_frames
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,17 @@ def open_gpu(index: int = 0) -> GpuDevice:
     return GpuDevice(driver, device, binary_for(version, capability))
 
 
+class _Staging:
+    """Page-locked memory through which a buffer is filled, and when the last copy from it was done."""
+
+    def __init__(self, pages: Any, copied: Any) -> None:
+        self.pages, self.copied = pages, copied
+
+    def free(self) -> None:
+        """Give it back, whoever still holds this."""
+        self.pages = self.copied = None
+
+
 class GpuDevice(Device):
     """One GPU. The context is current only while one of its methods runs."""
 
@@ -57,22 +69,30 @@ class GpuDevice(Device):
         self.name = f"{device.name()} {'.'.join(map(str, device.compute_capability()))}"
         self._driver = driver
         self._memory: dict[int, Any] = {}
-        self._staging: dict[int, Any] = {}
+        self._staging: dict[int, _Staging] = {}
+        self._functions: dict[str, Any] = {}
+        self._stream: Any = None
         self._context: Any = None
         try:
             self._context = device.retain_primary_context()
         except driver.Error as error:
             raise self._failed("opening the context", error) from error
-        with self._current("loading the kernels"):
-            self._stream = driver.Stream()
-            self._module = driver.module_from_buffer(binary)
-            self._functions = {name: self._module.get_function(name) for name in KERNELS}
+        try:
+            with self._current("loading the kernels"):
+                self._stream = driver.Stream()
+                module = driver.module_from_buffer(binary)
+                self._functions = {name: module.get_function(name) for name in KERNELS}
+        except BackendFailed:
+            self.close()
+            raise
 
     def release(self, buffer: Buffer) -> None:
         """Give memory back once the work so far is done."""
         with self._current("giving memory back"):
             self._stream.synchronize()
-            self._staging.pop(buffer.address, None)
+            staging = self._staging.pop(buffer.address, None)
+            if staging is not None:
+                staging.free()
             self._memory.pop(buffer.address).free()
 
     def synchronise(self) -> None:
@@ -81,21 +101,35 @@ class GpuDevice(Device):
             self._stream.synchronize()
 
     def close(self) -> None:
-        """Give back everything; the primary context stays with whoever else holds it."""
-        if self._context is None:
+        """Give back everything, also where the GPU has failed; the primary context stays with whoever else holds it.
+
+        Raises:
+            BackendFailed: the driver's own error; what could be given back was.
+        """
+        context = self._context
+        if context is None:
             return
         try:
             with self._current("closing"):
-                self._stream.synchronize()
-                self._staging.clear()
-                for allocation in self._memory.values():
-                    allocation.free()
-                self._memory.clear()
-                self._functions = {}
-                self._module = self._stream = None
+                self._drop()
         finally:
-            context, self._context = self._context, None
+            self._context = None
             context.detach()
+
+    def _drop(self) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.synchronize()
+            for allocation in self._memory.values():
+                allocation.free()
+        finally:
+            # What an error left is given back as its last reference goes.
+            for staging in self._staging.values():
+                staging.free()
+            self._staging.clear()
+            self._memory.clear()
+            self._functions.clear()
+            self._stream = None
 
     def _allocate(self, nbytes: int) -> Buffer:
         with self._current(f"allocating {nbytes} bytes"):
@@ -106,16 +140,16 @@ class GpuDevice(Device):
     def _upload(self, buffer: Buffer, array: npt.NDArray[Any]) -> None:
         """By way of page-locked memory of the buffer's own, so that the copy runs beside the host."""
         with self._current(f"copying {array.nbytes} bytes to the device"):
-            kept = self._staging.get(buffer.address)
-            if kept is None:
+            staging = self._staging.get(buffer.address)
+            if staging is None:
                 pages = self._driver.pagelocked_empty(buffer.nbytes, np.uint8)
-                kept = self._staging[buffer.address] = (pages, self._driver.Event())
+                staging = self._staging[buffer.address] = _Staging(pages, self._driver.Event())
+                del pages
             else:
-                kept[1].synchronize()  # the copy before may still be reading
-            pages, done = kept
-            pages[: array.nbytes] = array.reshape(-1).view(np.uint8)
-            self._driver.memcpy_htod_async(buffer.address, pages[: array.nbytes], self._stream)
-            done.record(self._stream)
+                staging.copied.synchronize()  # the copy before may still be reading
+            staging.pages[: array.nbytes] = array.reshape(-1).view(np.uint8)
+            self._driver.memcpy_htod_async(buffer.address, staging.pages[: array.nbytes], self._stream)
+            staging.copied.record(self._stream)
 
     def _download(self, buffer: Buffer, array: npt.NDArray[Any]) -> None:
         with self._current(f"copying {array.nbytes} bytes from the device"):
@@ -141,6 +175,7 @@ class GpuDevice(Device):
             finally:
                 self._driver.Context.pop()
         except self._driver.Error as error:
+            clear_frames(error.__traceback__)  # pycuda's hold a stream, which must go before the context does
             raise self._failed(doing, error) from error
 
     def _failed(self, doing: str, error: Exception) -> BackendFailed:

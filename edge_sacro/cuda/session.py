@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge_sacro.cuda.device import Buffer, Device, Shape3
 from edge_sacro.cuda.structs import Encoding
-from edge_sacro.errors import InternalError
+from edge_sacro.errors import BackendFailed, InternalError
 
 PIXEL_THREADS: Shape3 = (32, 8, 1)
 """A block of the kernels that have one thread a pixel."""
@@ -125,10 +125,13 @@ class Session:
             raise InternalError(f"image {turn} of this session is gone; image {self.turn} has its memory")
 
     def close(self) -> None:
-        """Give back all memory and the device."""
-        buffers, self._buffers = self._buffers, {}
-        for kept in buffers.values():
-            self.device.release(kept)
+        """Give back the device and with it all memory.
+
+        Raises:
+            BackendFailed: the driver's own error.
+        """
+        self._buffers.clear()
+        self._numbers.clear()
         self.device.close()
 
     def __enter__(self) -> Session:
@@ -137,7 +140,12 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except BackendFailed:
+            # A GPU that has failed cannot be closed well; the error that ended the work is the one to tell.
+            if error is None:
+                raise
 
 
 def pixel_blocks(columns: int, rows: int, batch: int = 1) -> Shape3:

@@ -54,7 +54,7 @@ def kinds() -> dict[str, Radiograph]:
     bordered = image.copy()
     bordered[:20], bordered[:, -30:] = 0, 4095
     padded = image.astype(np.int16) - 2048
-    padded[:9] = -2048
+    padded[:9, ::2], padded[:9, 1::2] = -2048, -2040
     return {
         "12 bits": made(image, 12),
         "16 bits": made(sixteen, 16),

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <memory>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -163,6 +164,7 @@ int launch(void (*kernel)(A...), const char *arguments, const unsigned *grid, co
 
 template <class T>
 T changed(T *place, T value) {
+    static_assert(std::is_integral_v<T>, "sums in floating point depend on the order of threads");
     return std::exchange(*place, value);
 }
 
