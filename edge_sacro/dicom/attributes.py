@@ -145,6 +145,20 @@ class Header:
         if missing:
             raise MissingAttributes(f"absent or empty: {', '.join(missing)}")
 
+    def count(self, keyword: str) -> int:
+        """How many items a sequence has, 0 where it is absent."""
+        with vendor_call("parse", f"{keyword} cannot be read"):
+            value = self.dataset.get(keyword)
+            return 0 if value is None else len(value)
+
+    def item(self, keyword: str, index: int) -> Header | None:
+        """One item of a sequence, or None; the others, of which there is one for every frame, are not looked at."""
+        with vendor_call("parse", f"{keyword} cannot be read"):
+            value = self.dataset.get(keyword)
+            if value is None or not index < len(value) or not isinstance(value[index], Dataset):
+                return None
+            return Header(value[index], self.little_endian, self.notes)
+
 
 def frame_header(header: Header, frame: int) -> Header:
     """The attributes of one frame: those of the file, with the functional groups' over them (PS3.3 C.7.6.16)."""
@@ -167,7 +181,7 @@ def require_slice(header: Header, frame: int, frames: int) -> None:
         MissingAttributes: one of ``OF_A_SLICE`` is absent or empty.
         ContradictoryAttributes: there are functional groups of another number of frames.
     """
-    items = len(header.items(_PER_FRAME))
+    items = header.count(_PER_FRAME)
     if items not in (0, frames):
         raise ContradictoryAttributes(f"Number of Frames is {frames} and there are functional groups of {items}")
     groups = _merged(header, _macros(header, frame, _MACROS))
@@ -178,8 +192,8 @@ def require_slice(header: Header, frame: int, frames: int) -> None:
 
 def _macros(header: Header, frame: int, keywords: Sequence[str]) -> list[Header]:
     """The items that hold the frame's attributes, shared ones first."""
-    groups = [*header.items(_SHARED)[:1], *header.items(_PER_FRAME)[frame : frame + 1]]
-    return [macro for group in groups for macro in _first_items(group, keywords)]
+    groups = (header.item(_SHARED, 0), header.item(_PER_FRAME, frame))
+    return [macro for group in groups if group is not None for macro in _first_items(group, keywords)]
 
 
 def _merged(header: Header, parts: Sequence[Header]) -> Header:
@@ -192,4 +206,4 @@ def _merged(header: Header, parts: Sequence[Header]) -> Header:
 
 
 def _first_items(group: Header, keywords: Sequence[str]) -> list[Header]:
-    return [item for keyword in keywords for item in group.items(keyword)[:1]]
+    return [item for keyword in keywords if (item := group.item(keyword, 0)) is not None]

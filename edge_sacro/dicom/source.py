@@ -130,7 +130,9 @@ def read_frames(
             if isolation == "none":
                 from edge_sacro.dicom.reader import frames_from_bytes
 
-                frames, found = frames_from_bytes(data, limits=limits, overrides=overrides, start=given, source=label)
+                frames, found = frames_from_bytes(
+                    data, limits=limits, overrides=overrides, start=given, source=label, sha256=sha256
+                )
             else:
                 frames, found = _from_child({**job, "frame": given}, data, limits, label)
         except InputRefused as refusal:
