@@ -7,6 +7,7 @@ image; it is there to be compared with another machine's, and the flips tell wha
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import statistics
 import time
@@ -63,8 +64,9 @@ class Row:
         system, precision: which.
         networks: by name: ``parameters``, ``gigaflops`` of one run (twice the multiply-accumulates), ``runs`` in one
             assessment, ``megabytes`` of the ONNX file and ``ms``, the median of all its runs in one assessment.
-        networks_ms: median of all networks' runs in one assessment.
-        assessment_ms: median of the whole assessment, from the DICOM file's path to the result.
+        networks_ms: ``median`` and ``least`` of all networks' runs in one assessment.
+        assessment_ms: the same of the whole assessment, from the DICOM file's path to the result.
+        load: the machine's load average before; where others used it too, the least times say more than the medians.
         threads, runs: as in the options.
         golden: by network, what it answers to its own input of the first image, with that input's SHA-256.
         answer: state and probability of that image.
@@ -76,8 +78,9 @@ class Row:
     system: str
     precision: Precision
     networks: dict[str, dict[str, float]]
-    networks_ms: float
-    assessment_ms: float
+    networks_ms: dict[str, float]
+    assessment_ms: dict[str, float]
+    load: float
     threads: int
     runs: int
     golden: dict[str, dict[str, Any]]
@@ -125,6 +128,7 @@ def _row(bundle: Bundle, precision: Precision, files: Sequence[Path], options: O
     with Runtime(bundle, backend=BACKEND, precision=precision, threads=options.threads, opener=watch.open) as runtime:
         result = runtime.infer(files[0])
     calls = watch.taken()
+    load = os.getloadavg()[0]
     whole, by_network = _timed(bundle, precision, files[0], options)
     costs = network_records(bundle)
     networks: dict[str, dict[str, float]] = {
@@ -133,7 +137,7 @@ def _row(bundle: Bundle, precision: Precision, files: Sequence[Path], options: O
             "gigaflops": round(2 * costs[name]["gigamacs"], 3),
             "runs": sum(call.network == name for call in calls),
             "megabytes": round(len(bundle.model(name, precision, BACKEND)) / 1e6, 2),
-            "ms": _median_ms(by_network[name]),
+            "ms": _milliseconds(by_network[name])["median"],
         }
         for name in bundle.manifest.networks
     }
@@ -141,8 +145,9 @@ def _row(bundle: Bundle, precision: Precision, files: Sequence[Path], options: O
         system=bundle.manifest.system,
         precision=precision,
         networks=networks,
-        networks_ms=_median_ms([sum(each) for each in zip(*by_network.values(), strict=True)]),
-        assessment_ms=_median_ms(whole),
+        networks_ms=_milliseconds([sum(each) for each in zip(*by_network.values(), strict=True)]),
+        assessment_ms=_milliseconds(whole),
+        load=round(load, 2),
         threads=options.threads,
         runs=options.runs,
         golden={call.network: _golden(call) for call in reversed(calls)},
@@ -172,8 +177,8 @@ def _timed(
     return whole, networks
 
 
-def _median_ms(seconds: Sequence[float]) -> float:
-    return round(1000 * statistics.median(seconds), 1)
+def _milliseconds(seconds: Sequence[float]) -> dict[str, float]:
+    return {"median": round(1000 * statistics.median(seconds), 1), "least": round(1000 * min(seconds), 1)}
 
 
 def _golden(call: Call) -> dict[str, Any]:
@@ -231,22 +236,17 @@ def _against_fp32(bundle: Bundle, precision: Precision, files: Sequence[Path], o
 
 def table_from_rows(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
-    heads = [
-        *("system", "precision", "parameters, M", "GFLOP of an assessment", "ONNX, MB", "networks, ms", "whole, ms"),
-        *("golden input answered", "flips beside FP32", "largest difference of p"),
-    ]
-    return markdown(heads, [_cells(row) for row in rows])
+    heads = "system | precision | parameters, M | GFLOP of an assessment | ONNX, MB"
+    heads += " | networks, ms (least) | whole, ms (least) | golden input answered | flips beside FP32 | largest difference of p"
+    return markdown(heads.split(" | "), [_cells(row) for row in rows])
 
 
 def _cells(row: Row) -> list[str]:
     networks = row.networks.values()
     flops = sum(each["gigaflops"] * each["runs"] for each in networks)
     cells = [row.system, row.precision, f"{sum(each['parameters'] for each in networks) / 1e6:.1f}", f"{flops:.1f}"]
-    cells += [
-        f"{sum(each['megabytes'] for each in networks):.1f}",
-        f"{row.networks_ms:.0f}",
-        f"{row.assessment_ms:.0f}",
-    ]
+    cells.append(f"{sum(each['megabytes'] for each in networks):.1f}")
+    cells += [f"{each['median']:.0f} ({each['least']:.0f})" for each in (row.networks_ms, row.assessment_ms)]
     cells.append("; ".join(_told(name, each) for name, each in row.golden.items()))
     if row.against_fp32 is None:
         return [*cells, "", ""]
