@@ -20,6 +20,7 @@ JOINT_REASONS: dict[str, str] = {
 
 SLICE_REASONS: dict[str, str] = {
     "spacing_absent": "the header has no pixel spacing, without which nothing in the slice can be measured",
+    "spacing_implausible": "by the header's pixel spacing a side of the slice is not 10 cm to 1 m long",
     "body_not_found": "the slice shows no body",
     "sacrum_not_seen": "no bone of a sacrum's size lies at the midline in the posterior half of the body",
     "ilium_not_seen": "the ilium of one side at least is not in the slice",

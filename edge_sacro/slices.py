@@ -27,6 +27,9 @@ from edge_sacro.types import Radiograph
 
 BODY_HU, BONE_HU = -300.0, 150.0
 BLUR_MM = 0.8
+FIELD_MM = (100, 1000)
+"""Sides of the image; a header that says otherwise is wrong, and a grid of its size would take any memory."""
+
 HOLE_MM2 = 2500.0
 """Cancellous bone of low density, a canal or a foramen is a hole of at most this area; the pelvis is a larger one."""
 
@@ -79,7 +82,9 @@ def selection_from_units(units: Floats, steps_mm: tuple[float, float]) -> SliceS
         units: rows x columns, Hounsfield units; the patient's left at the right, the front at the top.
         steps_mm: between rows, between columns.
     """
-    rows, columns = (max(round(n * step), 1) for n, step in zip(units.shape, steps_mm, strict=True))
+    rows, columns = (round(min(n * step, 2 * FIELD_MM[1])) for n, step in zip(units.shape, steps_mm, strict=True))
+    if not (FIELD_MM[0] <= min(rows, columns) and max(rows, columns) <= FIELD_MM[1]):
+        return SliceSelection(False, "spacing_implausible")
     finer = min(steps_mm) < 1.0
     resized = cv2.resize(units, (columns, rows), interpolation=cv2.INTER_AREA if finer else cv2.INTER_LINEAR)
     grid = np.asarray(resized, np.float32)

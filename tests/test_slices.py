@@ -111,6 +111,11 @@ def test_the_selection_is_the_same_however_the_slice_is_stored(
     assert selection_from_radiograph(dataclasses.replace(image, spacing=None)).reason == "spacing_absent"
 
 
+@pytest.mark.parametrize("steps_mm", [(1e9, 1e9), (0.7, 1e300), (1e-9, 0.7), (0.01, 0.01), (9.0, 9.0)])
+def test_a_spacing_that_no_scanner_has_is_not_measured_with(joint: CtSlice, steps_mm: tuple[float, float]) -> None:
+    assert selection_from_units(joint.values.astype(np.float32), steps_mm).reason == "spacing_implausible"
+
+
 def test_unequal_spacing_is_measured_along_its_own_axis(pelvis: CtSeries, joint: CtSlice) -> None:
     thinned: Floats = joint.values[::2].astype(np.float32)
     step = pelvis.spacing_mm

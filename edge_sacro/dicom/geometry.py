@@ -16,7 +16,7 @@ SPACING_SOURCES: tuple[SpacingSource, ...] = ("PixelSpacing", "ImagerPixelSpacin
 _LETTERS = frozenset("LRHFAP")
 _AXES = ("LR", "HF", "AP")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_COSINES = 0.01
+_COSINES, _FARTHEST_MM = 0.01, 1e5
 _POSITIVE, _NEGATIVE = "LPH", "RAF"
 """Letters of the patient's x, y and z axes (PS3.3 C.7.6.2.1.1)."""
 
@@ -74,6 +74,9 @@ def plane_from_header(header: Header) -> SlicePlane | None:
     if axes and not _perpendicular(axes):
         header.notes.append("Image Orientation (Patient) is not two perpendicular directions of length 1.")
         axes = ()
+    if any(abs(number) > _FARTHEST_MM for number in position):
+        header.notes.append("Image Position (Patient) is no place in a scanner and was left out.")
+        position = ()
     uid = header.uid("SeriesInstanceUID")
     return SlicePlane(
         series_uid=uid if uid and is_uid(uid) else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import io
 from collections.abc import Callable
 from typing import Any
@@ -143,6 +145,28 @@ def test_a_frame_whose_groups_do_not_make_it_a_slice_is_refused_by_its_number(
     assert isinstance(refusal, MissingAttributes)
     assert refusal.what == f"frame 2: absent or empty in its functional groups: {named}"
     assert refusal.source == "a.dcm"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "missing", "noted"),
+    [
+        ("ImagePositionPatient", ["0", "0", "1e300"], "position_mm", "no place in a scanner"),
+        ("ImageOrientationPatient", ["1", "0", "0", "0", "0.5", "0"], "axes", "not two perpendicular directions"),
+    ],
+)
+def test_a_plane_that_cannot_be_is_left_out_and_noted(
+    slices: list[FileDataset], keyword: str, value: list[str], missing: str, noted: str
+) -> None:
+    usual = read(in_bytes(slices[0]))
+    changed = copy.deepcopy(slices[0])
+    setattr(changed, keyword, value)
+    seen = read(in_bytes(changed))
+    assert usual.plane is not None
+    assert getattr(usual.plane, missing) is not None
+    assert seen.plane == dataclasses.replace(usual.plane, **{missing: None})
+    (note,) = seen.notes
+    assert noted in note
+    assert not usual.notes
 
 
 def test_frames_without_any_functional_groups_are_refused_each(slices: list[FileDataset]) -> None:
