@@ -236,8 +236,8 @@ def _against_fp32(bundle: Bundle, precision: Precision, files: Sequence[Path], o
 
 def table_from_rows(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
-    heads = "system | precision | parameters, M | GFLOP of an assessment | ONNX, MB"
-    heads += " | networks, ms (least) | whole, ms (least) | golden input answered | flips beside FP32 | largest difference of p"
+    heads = "system | precision | parameters, M | GFLOP of an assessment | ONNX, MB | networks, ms (least)"
+    heads += " | whole, ms (least) | golden input answered | flips beside FP32 | largest difference of p"
     return markdown(heads.split(" | "), [_cells(row) for row in rows])
 
 
