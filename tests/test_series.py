@@ -19,6 +19,7 @@ from pydicom.dataset import FileDataset
 from edge_sacro.cli import main
 from edge_sacro.decide import Rule
 from edge_sacro.dicom import read
+from edge_sacro.errors import UsageError
 from edge_sacro.phantom import CtOptions, ct_from_series, render_ct
 from edge_sacro.reasons import SERIES_REASONS
 from edge_sacro.report import Report, Result, Series, json_from_report
@@ -291,6 +292,28 @@ def test_radiographs_have_no_series(tmp_path: Path) -> None:
         report = runtime.report(results)
     assert len(results) == 1
     assert (results[0].slice, results[0].source.frame, report.series) == (None, None, ())
+
+
+def test_a_system_of_radiographs_refuses_an_object_of_slices_once(slices: list[FileDataset], tmp_path: Path) -> None:
+    file = saved(enhanced_from_slices(slices[:3]), tmp_path / "a.dcm")
+    with Runtime(write_bundle(tmp_path / "bundle"), threads=1) as runtime:
+        (result,) = runtime.infer_all(file)
+        assert (result.reason_code, result.source.frame) == ("wrong_modality", None)
+        assert runtime.report([result]).series == ()
+
+
+def test_one_result_is_refused_to_an_object_of_several_frames(
+    runtime: Runtime, slices: list[FileDataset], tmp_path: Path
+) -> None:
+    result = runtime.infer(saved(enhanced_from_slices(slices[:3]), tmp_path / "a.dcm"))
+    assert (result.reason_code, result.probability) == ("multi_frame", None)
+    assert "infer_all" in (result.remedy or "")
+    assert runtime.infer(saved(enhanced_from_slices(slices[:1]), tmp_path / "b.dcm")).probability is not None
+
+
+def test_a_selection_that_does_not_exist_is_refused(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="'some'"):
+        Runtime(bundle, threads=1, slices="some")  # type: ignore[arg-type]
 
 
 def _infer(bundle: Path, *arguments: str | Path) -> Any:
