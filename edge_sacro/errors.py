@@ -32,10 +32,11 @@
     ├── BackendError                    40
     │   ├── BackendUnavailable          41
     │   ├── BackendFailed               42
-    │   └── EngineError                 43   a compiled network cannot be used
-    │       ├── EngineStale             44   built from something else, or for something else
-    │       ├── EngineNotQualified      45   its answers to the golden inputs are absent or wrong
-    │       └── EngineBuildFailed       46
+    │   ├── EngineError                 43   a compiled network cannot be used
+    │   │   ├── EngineStale             44   built from something else, or for something else
+    │   │   ├── EngineNotQualified      45   its answers to the golden inputs are absent or wrong
+    │   │   └── EngineBuildFailed       46
+    │   └── Int8Inexact                 47   this processor cuts off the backend's INT8 sums
     ├── DeadlineExceeded                50
     ├── OutputNotWritten                60
     ├── InternalError                   70   a defect of ours
@@ -318,6 +319,14 @@ class BackendFailed(BackendError):
     exit_code = 42
     code = "backend_failed"
     default_remedy = "Check the bundle with the null backend; report the vendor's message."
+
+
+class Int8Inexact(BackendError):
+    """The backend's INT8 sums are cut off on this processor, so that INT8 networks would answer something else."""
+
+    exit_code = 47
+    code = "int8_inexact"
+    default_remedy = "Use --precision fp32 or fp16 on this processor."
 
 
 class EngineError(BackendError):

@@ -16,6 +16,7 @@ from edge_sacro.decide import Rule
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
+from edge_sacro.engine.saturation import check_int8
 from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.explain import Explanation, explanation_from_maps
 from edge_sacro.manifest import Precision
@@ -89,6 +90,8 @@ class Runtime:
         self.precision: Precision = precision or manifest.default_precision
         self.system = SYSTEMS[manifest.system]
         check_bundle(self.system.contract(manifest), manifest)
+        if self.precision == "int8":
+            check_int8(backend)
         self._rule = Rule(self.operating_point, manifest.guard_band.half_width, self.system.high_risk)
         self._engines: dict[str, Engine] = {
             name: opener(
