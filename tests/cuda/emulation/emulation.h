@@ -1,9 +1,9 @@
 // CUDA's execution model on a processor, for tests: compile unmodified kernels as C++ with this header before them.
 //
 // Threads of a block are fibers, run one after another from barrier to barrier, so that barriers, shared memory and
-// atomics mean what they mean on a device. One fiber serves all threads until one of them waits at a barrier. Threads
-// and blocks run in ascending, descending or shuffled order: no result may depend on it. A barrier that some threads of
-// a block reach and others do not, or reach on another line, is an error.
+// atomics mean what they mean on a device. Where a block's first thread meets no barrier, the others need no fiber.
+// Threads and blocks run in ascending, descending or shuffled order: no result may depend on it. A barrier that some
+// threads of a block reach and others do not, or reach on another line, is an error.
 #pragma once
 
 #include <math.h>
@@ -42,7 +42,7 @@ inline Fiber *current;
 inline ucontext_t scheduler_context;
 inline jmp_buf scheduler_state;
 inline void (*body)();
-inline constexpr size_t STACK = 128 << 10;
+inline constexpr size_t STACK = 32 << 10;
 
 // AddressSanitizer follows swapcontext; longjmp costs no system call.
 #ifdef __SANITIZE_ADDRESS__
@@ -68,7 +68,12 @@ inline void fiber_main() {
     }
 }
 
+struct Parted {
+    int line;
+};
+
 inline void barrier(int line) {
+    if (!current) throw Parted{line};
     current->line = line;
     leave();
 }
@@ -103,32 +108,45 @@ inline bool resume(Fiber *one) {
     return one->finished;
 }
 
+inline dim3 index_of(unsigned number) {
+    return {number % block_size.x, number / block_size.x % block_size.y, number / block_size.x / block_size.y};
+}
+
+inline int parted(int line) {
+    fprintf(stderr, "emulation: threads of a block part at the barrier of line %d\n", line);
+    fibers.clear();
+    return 1;
+}
+
 // 0, or 1 where the threads of a block did not meet at one barrier.
 inline int run_block(int order) {
-    unsigned threads = block_size.x * block_size.y * block_size.z;
+    unsigned threads = block_size.x * block_size.y * block_size.z, ended = 0;
     std::vector<Fiber *> waiting;
-    unsigned ended = 0;
-    for (unsigned step = 0; step < threads; step++) {
-        unsigned number = place(step, threads, order);
-        Fiber *one = fiber(waiting.size());
+    for (unsigned step = 0; step < threads && !ended; step++) {
+        Fiber *one = fiber(step);
         one->finished = false;
-        one->index = {number % block_size.x, number / block_size.x % block_size.y, number / block_size.x / block_size.y};
+        one->index = index_of(place(step, threads, order));
         if (resume(one))
             ended++;
         else
             waiting.push_back(one);
     }
+    if (ended && !waiting.empty()) return parted(waiting[0]->line);
+    current = nullptr;
+    try {
+        for (unsigned step = ended; ended && step < threads; step++) {
+            thread_index = index_of(place(step, threads, order));
+            body();
+        }
+    } catch (Parted &here) {
+        return parted(here.line);
+    }
     while (!waiting.empty()) {
         for (Fiber *one : waiting) ended += one->line != waiting[0]->line;
-        if (ended) {
-            fprintf(stderr, "emulation: threads of a block part at the barrier of line %d\n", waiting[0]->line);
-            fibers.clear();
-            return 1;
-        }
+        if (ended) return parted(waiting[0]->line);
         std::vector<Fiber *> still;
         for (Fiber *one : waiting) resume(one) ? (void)ended++ : still.push_back(one);
         waiting = still;
-        if (waiting.empty()) break;
     }
     return 0;
 }
