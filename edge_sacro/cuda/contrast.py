@@ -122,7 +122,7 @@ def _crops(image: DeviceImage, boxes: Sequence[Box], geometry: ClassifierGeometr
         ):
             tile = max(length // clahe.TILES_A_SIDE, 1)
             seen, place = center_slices(whole, target)
-            crop[f"{axis}s"], crop[f"tile_{axis}s"], crop[f"resized_{axis}s"] = length, tile, whole
+            crop[f"{axis}s"], crop[f"tile_{axis}s"] = length, tile
             crop["tiles_down" if axis == "row" else "tiles_across"] = -(-length // tile)
             crop[f"from_{axis}"], crop[f"to_{axis}"], crop[f"kept_{axis}s"] = (
                 seen.start,

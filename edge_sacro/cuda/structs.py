@@ -41,7 +41,7 @@ CHANNELS = _aligned(("mean", "<f4", (3,)), ("deviation", "<f4", (3,)))
 WINDOWS = _aligned(*_fields("<i4", "size", "window", "step", "across"))
 CROP = _aligned(
     *_fields("<i4", "left", "top", "rows", "columns", "offset"),
-    *_fields("<i4", "tile_rows", "tile_columns", "tiles_down", "tiles_across", "resized_rows", "resized_columns"),
+    *_fields("<i4", "tile_rows", "tile_columns", "tiles_down", "tiles_across"),
     *_fields("<i4", "from_row", "from_column", "to_row", "to_column", "kept_rows", "kept_columns"),
     *_fields("<f4", "row_step", "column_step"),
 )
@@ -173,5 +173,6 @@ def packed_arguments(kernel: str, arguments: Mapping[str, Any]) -> bytes:
     packed = np.zeros((), dtype)
     for name in names:
         packed[name] = arguments[name]
+    fields = dtype.fields or {}
     # Without the padding that C adds behind a structure: a parameter list has none.
-    return packed.tobytes()[: dtype.fields[names[-1]][1] + dtype[names[-1]].itemsize] if dtype.fields else b""
+    return packed.tobytes()[: fields[names[-1]][1] + dtype[names[-1]].itemsize]

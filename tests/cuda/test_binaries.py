@@ -49,6 +49,11 @@ def test_nothing_is_contracted_but_what_the_source_contracts() -> None:
     ptx = content_of(CHOICES[1]).decode(errors="replace")
     contracted = re.findall(r"(?:fma|mad)\.rn\.f(?:32|64)", ptx)
     assert len(contracted) == sum(path.read_text().count("fmaf(") for path in SOURCES.iterdir()) > 0
+    arithmetic = re.findall(r"\b(?:add|sub|mul|div|rcp|fma)[.a-z]*\.f(?:32|64)\b", ptx)
+    assert len(arithmetic) > 100
+    assert all(".rn." in operation for operation in arithmetic), (
+        "the driver may contract what has no rounding of its own"
+    )
 
 
 def test_together_they_are_small() -> None:

@@ -16,7 +16,6 @@ struct Crop {
     int left, top, rows, columns;
     int offset;
     int tile_rows, tile_columns, tiles_down, tiles_across;
-    int resized_rows, resized_columns;
     int from_row, from_column;                        // first pixel of the resized crop that the network sees
     int to_row, to_column, kept_rows, kept_columns;  // where it stands in the input, and how many are seen
     float row_step, column_step;

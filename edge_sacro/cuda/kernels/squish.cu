@@ -3,7 +3,8 @@
 
 #define PRECISION 22
 
-// The triangle's weights of one axis: first input pixel of each output pixel, and taps weights each.
+// The triangle's weights of one axis: first input pixel of each output pixel, and its weights, tap by tap so
+// that neighbouring threads read neighbouring ones.
 KERNEL squish_weights(int *first, int *weights, int length, int target, int taps) {
     int index = blockIdx.x * blockDim.x + threadIdx.x;
     if (index >= target) return;
@@ -17,7 +18,7 @@ KERNEL squish_weights(int *first, int *weights, int length, int target, int taps
             distance = distance < 0.0 ? -distance : distance;
             double weight = begin + tap < end && distance < 1.0 ? 1.0 - distance : 0.0;
             if (pass)
-                weights[index * taps + tap] = (int)(0.5 + weight * norm * (1 << PRECISION));
+                weights[tap * target + index] = (int)(0.5 + weight * norm * (1 << PRECISION));
             else
                 total += weight;
         }
@@ -33,7 +34,7 @@ KERNEL squish_across(Image image, const byte *table, const int *first, const int
     if (row >= rows_of(image) || column >= target) return;
     int total = 1 << (PRECISION - 1), columns = columns_of(image);
     for (int tap = 0; tap < taps && first[column] + tap < columns; tap++)
-        total += table[entry_at(image, row, first[column] + tap)] * weights[column * taps + tap];
+        total += table[entry_at(image, row, first[column] + tap)] * weights[tap * target + column];
     squished[(size_t)row * target + column] = rounded(total);
 }
 
@@ -44,7 +45,7 @@ KERNEL squish_down(const byte *squished, const int *first, const int *weights, O
     if (row >= rows || column >= columns) return;
     int total = 1 << (PRECISION - 1);
     for (int tap = 0; tap < taps && first[row] + tap < length; tap++)
-        total += squished[(size_t)(first[row] + tap) * columns + column] * weights[row * taps + tap];
+        total += squished[(size_t)(first[row] + tap) * columns + column] * weights[tap * rows + row];
     float gray = (float)rounded(total) / 255.0f;
     store_channels(output, channels, (size_t)row * columns + column, (size_t)rows * columns, gray);
 }
