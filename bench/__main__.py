@@ -6,6 +6,7 @@ import click
 
 from bench.factory_command import factory
 from bench.parity import parity
+from bench.peers_command import peers
 from bench.systems_command import systems
 
 
@@ -16,6 +17,7 @@ def main() -> None:
 
 main.add_command(factory)
 main.add_command(parity)
+main.add_command(peers)
 main.add_command(systems)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.accuracy import Budget
+from calibration.accuracy import UNLIMITED
 from calibration.control import Task, controlled
 from calibration.reader import Reading, dicom_files, inputs_from_files
 from calibration.written import write_bundle
@@ -20,9 +19,6 @@ from export.bundle_fields import Account
 from export.model import Order, bundle_from_order
 from export.tensorflow.bundle import SYSTEM as DETECTOR_SYSTEM
 from export.tensorflow.bundle import bundle_from_source, source_from_generated
-
-UNLIMITED = Budget(probability=math.inf, auc=math.inf, cosine=-math.inf, peak=-math.inf)
-"""Nothing is kept in float for accuracy's sake: generated weights have none."""
 
 CALIBRATION_SEED, VALIDATION_SEED = 971_000, 972_000
 

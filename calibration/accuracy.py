@@ -7,6 +7,7 @@ bundle; it is outside the guard band where one answer is positive and the other 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,6 +42,10 @@ class Budget:
     auc: float = 0.005
     cosine: float = 0.95
     peak: float = 0.9
+
+
+UNLIMITED = Budget(probability=math.inf, auc=math.inf, cosine=-math.inf, peak=-math.inf)
+"""No budget."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,10 @@ class Figures:
     def record(self) -> dict[str, Any]:
         """Rounded, for a record."""
         return {name: round(value, 5) if isinstance(value, float) else value for name, value in asdict(self).items()}
+
+
+NOT_ASSESSED = Figures(0, 0.0, 0.0, None, None, 0, 0, 0, 0.0, 0.0)
+"""Figures of no image."""
 
 
 def answers(bundle: Bundle, files: Sequence[Path], models: Mapping[str, bytes], backend: str) -> list[Answer]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from calibration.accuracy import (
+    NOT_ASSESSED,
+    UNLIMITED,
     Answer,
     Budget,
     Figures,
@@ -61,7 +63,8 @@ class Task:
         calibration: inputs that ranges are measured on.
         validation: inputs and files that the gate is held on; none of its images is in ``calibration``.
         truths: by a file's SHA-256; empty where none is known.
-        budget: of the gate.
+        budget: of the gate. With ``UNLIMITED`` there is none, and no image is assessed: for networks whose weights
+            mean nothing.
         backend: that the gate runs on.
         whole: networks that stay in float without a search.
         unstable: validation images, by SHA-256, that are told apart; empty where all are gated.
@@ -147,19 +150,23 @@ def controlled(task: Task, precision: Precision) -> Outcome:
 
 
 class _Gate:
-    """The end-to-end gate with the networks that have passed it so far."""
+    """The end-to-end gate with the networks that have passed it so far. Without a budget nothing is assessed at all."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.passed: dict[str, bytes] = {}
-        self.reference: list[Answer] = answers(task.bundle, task.validation.files, {}, task.backend)
         self.last: Figures | None = None
+        self.reference: list[Answer] = self.answers({})
 
     def answers(self, models: Mapping[str, bytes]) -> list[Answer]:
+        if self.task.budget == UNLIMITED:
+            return []
         return answers(self.task.bundle, self.task.validation.files, {**self.passed, **models}, self.task.backend)
 
     def compared(self, found: Sequence[Answer]) -> Figures:
         task = self.task
+        if task.budget == UNLIMITED:
+            return NOT_ASSESSED
         self.last = compared(self.reference, found, task.truths, task.bundle.manifest, task.unstable)
         return self.last
 
@@ -255,6 +262,8 @@ class _Search:
         return not broken
 
     def _alone(self, model: Any) -> list[Answer]:
+        if self.task.budget == UNLIMITED:
+            return []
         models = {self.name: model.SerializeToString()}
         return answers(self.task.bundle, self.task.validation.files, models, self.task.backend)
 

@@ -103,7 +103,9 @@ def unstable_images(bundle: Bundle, files: Iterable[Path], limit: float, draws: 
 def measurement_from_pairs(
     pairs: np.ndarray[tuple[int, int], np.dtype[np.float64]], threshold: float
 ) -> GuardBandMeasurement:
-    """The band that pairs of probabilities of the same images, n x 2, ask for around a threshold."""
+    """The band that pairs of probabilities of the same images, n x 2, ask for around a threshold; none for no pairs."""
+    if not len(pairs):
+        return GuardBandMeasurement(0.0, 0, 0.0, 0.0, 0)
     differences = np.abs(pairs[:, 0] - pairs[:, 1])
     flips = (pairs > threshold)[:, 0] != (pairs > threshold)[:, 1]
     nearer = np.abs(pairs - threshold).min(axis=1)

@@ -97,7 +97,7 @@ def single_pass(bundle: Bundle, files: Sequence[Path], truths: Mapping[str, bool
         raise UsageError(f"{bundle.path} has no sliding windows")
     if bundle.manifest.precisions != {"fp32"} or bundle.manifest.engines:
         raise UsageError(f"{bundle.path} has more than FP32 networks; make other precisions and engines afterwards")
-    made = _with_single_pass(bundle)
+    made = with_single_pass(bundle)
     windows = -(-(settings.size - settings.window) // max(int(settings.window * (1 - settings.overlap)), 1)) + 1
     reference = answers(bundle, files, {}, backend)
     found = answers(made, files, {}, backend)
@@ -136,7 +136,8 @@ def write_single_pass(single: SinglePass, images: Sequence[str], out: Path) -> P
     return write_folder(single.bundle, fields, {RECORD: text}, out)
 
 
-def _with_single_pass(bundle: Bundle) -> Bundle:
+def with_single_pass(bundle: Bundle) -> Bundle:
+    """The bundle in memory with a segmenter for the whole image, before any gate."""
     fields: dict[str, Any] = json.loads(bundle.manifest.model_dump_json())
     network, side = fields["networks"]["segmenter"], fields["segmentation"]["size"]
     fields["segmentation"] |= {"window": side, "overlap": 0.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from calibration.__main__ import main
+from calibration.accuracy import UNLIMITED, Budget
 from calibration.cache import scales_from_cache
+from calibration.control import Task, controlled
 from calibration.reader import PER_IMAGE, RecordingEngine, TooFewImages, dicom_files, inputs_from_files
 from edge_sacro.bundle import load_bundle
 from edge_sacro.engine import Engine, NetworkSpec, TensorSpec
@@ -215,3 +218,17 @@ def test_of_many_windows_the_first_the_last_and_equal_steps_between_are_kept() -
     assert len(taken) == PER_IMAGE
     assert (taken[0], taken[-1]) == (0, 8)
     assert engine.taken() == []
+
+
+def test_without_a_budget_no_image_is_assessed_and_no_layer_returns_to_float(place: Path) -> None:
+    bundle = load_bundle(str(place / "fp32"))
+    reading = inputs_from_files(bundle, dicom_files([place / "validation"]), 6)
+    read = replace(reading, files=())  # any assessment would miss its files
+    task = Task(bundle, reading, replace(read, images=()), {}, UNLIMITED, "onnxruntime", frozenset(), frozenset(), str)
+    outcome = controlled(task, "int8")
+    (network,) = outcome.networks
+    assert network.kept == ()
+    assert outcome.figures.images == 0
+    assert outcome.pairs.half_width == 0
+    with pytest.raises(CalibrationRefused):
+        controlled(replace(task, budget=Budget()), "int8")
