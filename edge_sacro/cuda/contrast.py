@@ -10,7 +10,7 @@ import numpy.typing as npt
 from edge_sacro.classify import ClassifierGeometry
 from edge_sacro.cuda.device import Buffer, Shape3
 from edge_sacro.cuda.image import DeviceImage
-from edge_sacro.cuda.session import PIXEL_THREADS, Tensor, pixel_blocks
+from edge_sacro.cuda.session import PIXEL_THREADS, Session, Tensor, pixel_blocks
 from edge_sacro.cuda.structs import BOUNDS, CROP, EQUALISATION, GAUSSIAN, Encoding
 from edge_sacro.preprocess import clahe
 from edge_sacro.preprocess.resize import center_slices, longest_side_size
@@ -43,60 +43,12 @@ def classifier_crops(
         ValueError: a box reaches beyond the image or is too small, or there is none.
     """
     image.check()
-    crops = _crops(image, boxes, geometry)
-    session, batch = image.session, len(boxes)
-    sizes = crops["rows"].astype(np.int64) * crops["columns"]
-    pixels = int(sizes.sum())
-    rows, columns = int(crops["rows"].max()), int(crops["columns"].max())
-    given = session.uploaded("crops", crops)
-    bounds = session.zeroed("crop bounds", batch * BOUNDS.itemsize)
-    gray = session.buffer("crop gray", pixels)
-    sharpened = session.buffer("crop sharpened", pixels * 4)
-    bins = session.buffer("crop bins", pixels)
-    maps = session.buffer("crop maps", batch * _MOST_TILES**2 * clahe.BINS * 2)
-    levels = session.buffer("crop levels", pixels * 2)
-    tensor = session.tensor("classifier", (batch, 1, *geometry.size), encoding)
-
-    def launch(kernel: str, blocks: Shape3, threads: Shape3, **arguments: object) -> None:
-        session.device.launch(kernel, blocks, threads, crops=given, bounds=bounds, **arguments)
-
-    launch(
-        "crop_gray",
-        pixel_blocks(columns, rows, batch),
-        PIXEL_THREADS,
-        image=image.argument,
-        table=table,
-        gray=gray,
-    )
-    launch(
-        "sharpen",
-        (-(-columns // _SHARPEN_TILE[1]), -(-rows // _SHARPEN_TILE[0]), batch),
-        (_SHARPEN_TILE[1], 8, 1),
-        gray=gray,
-        sharpened=sharpened,
-        gaussian=_gaussian(),
-        part=clahe.SHARPENING,
-    )
-    launch(
-        "tile_maps",
-        (int(crops["tiles_across"].max()), int(crops["tiles_down"].max()), batch),
-        (clahe.BINS, 1, 1),
-        sharpened=sharpened,
-        bins=bins,
-        maps=maps,
-        how=np.array((clahe.CLIP_LIMIT, clahe.LEVELS, 1 + clahe.LEVELS // clahe.BINS), EQUALISATION),
-    )
-    launch(
-        "interpolate",
-        (-(-columns // _STRIP_THREADS), -(-rows // _STRIP_ROWS), batch),
-        (_STRIP_THREADS, 1, 1),
-        bins=bins,
-        maps=maps,
-        levels=levels,
-    )
-    launch(
+    batch = _Batch(image.session, _crops(image, boxes, geometry))
+    levels = _equalised(batch, image, table)
+    tensor = image.session.tensor("classifier", (batch.size, 1, *geometry.size), encoding)
+    batch.launch(
         "classifier_input",
-        pixel_blocks(geometry.columns, geometry.rows, batch),
+        pixel_blocks(geometry.columns, geometry.rows, batch.size),
         PIXEL_THREADS,
         levels=levels,
         output=encoding.output(tensor.buffer.address),
@@ -104,6 +56,69 @@ def classifier_crops(
         columns=geometry.columns,
     )
     return tensor
+
+
+class _Batch:
+    """The crops of one call on the device, with the lowest and highest value of each after each stage."""
+
+    def __init__(self, session: Session, crops: npt.NDArray[np.void]) -> None:
+        self.size, self.crops = crops.size, crops
+        self.rows, self.columns = int(crops["rows"].max()), int(crops["columns"].max())
+        self.pixels = int((crops["rows"].astype(np.int64) * crops["columns"]).sum())
+        self._session = session
+        self._given = session.uploaded("crops", crops)
+        self._bounds = session.zeroed("crop bounds", crops.size * BOUNDS.itemsize)
+
+    def work(self, stage: str, nbytes: int) -> Buffer:
+        """What a stage leaves for the next."""
+        return self._session.buffer(f"crop {stage}", nbytes)
+
+    def launch(self, kernel: str, blocks: Shape3, threads: Shape3, **arguments: object) -> None:
+        """Queue a kernel on all crops."""
+        self._session.device.launch(kernel, blocks, threads, crops=self._given, bounds=self._bounds, **arguments)
+
+
+def _equalised(batch: _Batch, image: DeviceImage, table: Buffer) -> Buffer:
+    """The contrast filter of every crop, mirrored, up to its last rescaling: levels of 14 bits."""
+    gray, sharpened = batch.work("gray", batch.pixels), batch.work("sharpened", batch.pixels * 4)
+    bins, levels = batch.work("bins", batch.pixels), batch.work("levels", batch.pixels * 2)
+    maps = batch.work("maps", batch.size * _MOST_TILES**2 * clahe.BINS * 2)
+    tiles = int(batch.crops["tiles_across"].max()), int(batch.crops["tiles_down"].max())
+    batch.launch(
+        "crop_gray",
+        pixel_blocks(batch.columns, batch.rows, batch.size),
+        PIXEL_THREADS,
+        image=image.argument,
+        table=table,
+        gray=gray,
+    )
+    batch.launch(
+        "sharpen",
+        (-(-batch.columns // _SHARPEN_TILE[1]), -(-batch.rows // _SHARPEN_TILE[0]), batch.size),
+        (_SHARPEN_TILE[1], 8, 1),
+        gray=gray,
+        sharpened=sharpened,
+        gaussian=_gaussian(),
+        part=clahe.SHARPENING,
+    )
+    batch.launch(
+        "tile_maps",
+        (*tiles, batch.size),
+        (clahe.BINS, 1, 1),
+        sharpened=sharpened,
+        bins=bins,
+        maps=maps,
+        how=np.array((clahe.CLIP_LIMIT, clahe.LEVELS, 1 + clahe.LEVELS // clahe.BINS), EQUALISATION),
+    )
+    batch.launch(
+        "interpolate",
+        (-(-batch.columns // _STRIP_THREADS), -(-batch.rows // _STRIP_ROWS), batch.size),
+        (_STRIP_THREADS, 1, 1),
+        bins=bins,
+        maps=maps,
+        levels=levels,
+    )
+    return levels
 
 
 def _crops(image: DeviceImage, boxes: Sequence[Box], geometry: ClassifierGeometry) -> npt.NDArray[np.void]:

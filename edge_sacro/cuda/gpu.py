@@ -86,6 +86,11 @@ class GpuDevice(Device):
             self.close()
             raise
 
+    @property
+    def stream(self) -> int:
+        """Handle of the CUDA stream that the work is queued on; a network queued on it too runs after its input."""
+        return int(self._stream.handle)
+
     def release(self, buffer: Buffer) -> None:
         """Give memory back once the work so far is done."""
         with self._current("giving memory back"):

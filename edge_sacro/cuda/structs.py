@@ -173,6 +173,6 @@ def packed_arguments(kernel: str, arguments: Mapping[str, Any]) -> bytes:
     packed = np.zeros((), dtype)
     for name in names:
         packed[name] = arguments[name]
-    fields = dtype.fields or {}
+    offset = dict(dtype.fields or {})[names[-1]][1]
     # Without the padding that C adds behind a structure: a parameter list has none.
-    return packed.tobytes()[: fields[names[-1]][1] + dtype[names[-1]].itemsize]
+    return packed.tobytes()[: offset + dtype[names[-1]].itemsize]

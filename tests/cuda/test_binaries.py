@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from edge_sacro.cuda import binaries
-from edge_sacro.cuda.binaries import BINARIES, CHOICES, SOURCES, binary_for, content_of, manifest, source_hash
+from edge_sacro.cuda.binaries import BINARIES, CHOICES, MANIFEST, SOURCES, binary_for, content_of, manifest, source_hash
 from edge_sacro.cuda.structs import KERNELS
 from edge_sacro.errors import BackendUnavailable, InternalError
-from engines.kernels import TARGETS, WHEELS
+from engines.kernels import TARGETS, WHEELS, build_kernels
 
 FATBIN, PTX = (choice.name for choice in CHOICES)
 FATBIN_MAGIC = b"\x50\xed\x55\xba"
@@ -54,6 +55,15 @@ def test_nothing_is_contracted_but_what_the_source_contracts() -> None:
     assert all(".rn." in operation for operation in arithmetic), (
         "the driver may contract what has no rounding of its own"
     )
+
+
+@pytest.mark.heavy
+def test_building_again_gives_the_same_bytes(tmp_path: Path) -> None:
+    toolchain = os.environ.get("EDGE_SACRO_CUDA_TOOLCHAIN")
+    if toolchain is None:
+        pytest.skip("name a folder for CUDA's compilers (315 MB, installed by pip) in EDGE_SACRO_CUDA_TOOLCHAIN")
+    build_kernels(Path(toolchain), tmp_path)
+    assert json.loads((tmp_path / MANIFEST).read_text()) == manifest()
 
 
 def test_together_they_are_small() -> None:

@@ -42,7 +42,8 @@ ERRORS = {
 
 def run_cases() -> list[str]:
     """Names of the cases that the device answers as the reference does; one session for all of them."""
-    with Session(open_gpu()) as session:
+    with Session(device := open_gpu()) as session:
+        assert device.stream != 0
         for case in CASES:
             case.check(session)
     return [case.name for case in CASES]
