@@ -70,10 +70,16 @@ class AppliedOperatingPoint(_Strict):
 
 
 class Backend(_Strict):
-    """What computed the networks, and in which of the bundle's precisions."""
+    """What computed the networks, and in which of the bundle's precisions.
+
+    Attributes:
+        name, version: of the backend, or of each one where the networks have several.
+        processor: the machine, and those features of its processor by which vendors choose their kernels.
+    """
 
     name: str
     version: str
+    processor: str
     precision: Literal["fp32", "fp16", "int8"]
 
 

@@ -16,6 +16,7 @@ from edge_sacro.decide import Rule
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
+from edge_sacro.engine.device import processor
 from edge_sacro.engine.saturation import check_int8
 from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.explain import Explanation, explanation_from_maps
@@ -92,6 +93,7 @@ class Runtime:
         check_bundle(self.system.contract(manifest), manifest)
         if self.precision == "int8":
             check_int8(backend)
+        self._processor = processor()
         self._rule = Rule(self.operating_point, manifest.guard_band.half_width, self.system.high_risk)
         self._engines: dict[str, Engine] = {
             name: opener(
@@ -198,7 +200,7 @@ class Runtime:
         clock, data = StageClock(self.deadline_s), None
         image: Radiograph | InputRefused
         try:
-            with clock.stage("read"):
+            with clock.stage("read", always=True):
                 data = bytes_from_source(source, DEFAULT_LIMITS, label)
                 image = dicom.read(data, overrides=self.overrides, name=label)
         except InputRefused as refusal:
@@ -209,7 +211,7 @@ class Runtime:
         """Each frame of one instance. Frames are read a few at a time; the first of them bears the time."""
         clock, data = StageClock(self.deadline_s), None
         try:
-            with clock.stage("read"):
+            with clock.stage("read", always=True):
                 data = bytes_from_source(source, DEFAULT_LIMITS, label)
                 frames = dicom.read_frames(data, overrides=self.overrides, name=label)
                 frame: dicom.Frame | None = next(frames)
@@ -221,7 +223,7 @@ class Runtime:
             origin = Origin(label, sha256, frame.number if frame.frames > 1 else None)
             yield self._answered(frame.content, origin, clock)
             clock = StageClock(self.deadline_s)
-            with clock.stage("read"):
+            with clock.stage("read", always=True):
                 frame = next(frames, None)
 
     def _answered(self, image: Radiograph | InputRefused, origin: Origin, clock: StageClock) -> _Inferred:
@@ -259,7 +261,8 @@ class Runtime:
     def _backend(self, engines: Mapping[str, Engine]) -> Backend:
         """What computed this result: one backend, or each once where the networks have several."""
         versions = {engine.backend: engine.vendor_version for engine in engines.values()}
-        return Backend(name="+".join(versions), version="+".join(versions.values()), precision=self.precision)
+        name, version = "+".join(versions), "+".join(versions.values())
+        return Backend(name=name, version=version, processor=self._processor, precision=self.precision)
 
     def _selected(self, radiograph: Radiograph, clock: StageClock) -> SliceSelection | None:
         """Whether a slice counts for its series; None where there is no series, or no time."""

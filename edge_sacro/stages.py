@@ -22,14 +22,18 @@ class StageClock:
         self._milliseconds: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str, *, always: bool = False) -> Iterator[None]:
         """Measure what runs inside; times of the same name add up.
+
+        Args:
+            name: of the stage.
+            always: the stage begins after the deadline too: a result needs it whatever the time.
 
         Raises:
             DeadlineExceeded: the deadline has passed already.
         """
         start = time.monotonic()
-        if self.deadline is not None and start >= self.deadline:
+        if not always and self.deadline is not None and start >= self.deadline:
             raise DeadlineExceeded(f"no time was left for the stage {name!r}", source="deadline")
         try:
             yield

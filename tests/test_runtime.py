@@ -217,6 +217,14 @@ def test_the_standard_model_sees_the_whole_radiograph_and_locates_no_joint(tmp_p
     assert "locates no joint" in (result.joints.left.reason or "")
 
 
+def test_a_deadline_that_is_over_before_reading_still_names_the_file(tmp_path: Path) -> None:
+    file = write_dicom(tmp_path / "a.dcm")
+    with Runtime(str(write_bundle(tmp_path / "bundle")), deadline_s=1e-9) as hurried:
+        result = hurried.infer(file)
+    assert (result.state, result.reason_code) == (State.NOT_ASSESSABLE, "deadline_exceeded")
+    assert result.source.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def test_a_deadline_that_passes_is_not_assessable_and_coded(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "slow")
     slow = slow_classifier()

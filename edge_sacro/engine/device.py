@@ -33,7 +33,12 @@ def device_from_profile(profile: DeviceProfile) -> str:
         return f"{machine} {'+'.join(profile.targets) or 'SM80 and later'}"
     if profile.builder == "tensorrt":
         return f"{machine} Ampere and later" if profile.hardware_compatible else f"{machine} {gpu_name()}"
-    return f"{machine} {'+'.join(processor_features())}"
+    return processor()
+
+
+def processor() -> str:
+    """The machine and its processor's features, such as ``"x86_64 avx2+f16c+fma"``."""
+    return f"{platform.machine()} {'+'.join(processor_features())}".rstrip()
 
 
 def processor_features() -> list[str]:
