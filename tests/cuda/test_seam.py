@@ -100,6 +100,13 @@ def test_a_box_that_is_no_crop_of_the_image_is_refused(session: Session, boxes: 
         case.classifier_crops(boxes, CLASSIFIER)
 
 
+def test_a_batch_that_no_index_reaches_is_refused(session: Session) -> None:
+    case = anatomy_case(session, twelve_bit(50, 60), "corrected")
+    vast = replace(case, image=replace(case.image, rows=1 << 16, columns=1 << 16))
+    with pytest.raises(ValueError, match="fewer than"):
+        vast.classifier_crops([Box(0, 0, 1 << 16, 1 << 15)], CLASSIFIER)
+
+
 def test_a_slice_without_hounsfield_units_is_refused(session: Session) -> None:
     with pytest.raises(MissingAttributes, match="not in Hounsfield units"):
         fu2024_input(session, twelve_bit(60, 60), (400.0, 1800.0), (32, 32))
