@@ -29,7 +29,7 @@ def _pycuda() -> tuple[Path, str]:
     for entry in [path, *sys.path] if path else sys.path:
         if (Path(entry) / "pycuda" / "driver.py").is_file():
             return Path(entry) / "pycuda", entry
-    pytest.skip("pycuda is not installed; build its wheel and install it, or name its folder in EDGE_SACRO_PYCUDA")
+    pytest.skip("pycuda is not here: python -m tests.cuda.build_pycuda FOLDER, then EDGE_SACRO_PYCUDA=FOLDER")
 
 
 def _driver(folder: Path, package: Path) -> Path:
