@@ -109,9 +109,8 @@ def table_from_rows(rows: Sequence[Row]) -> str:
 def _row(system: str, network: str, record: Mapping[str, Any]) -> Row:
     largest = {
         f"{kind} {name}": value
-        for kind, values in record["largest_differences"].items()
-        if isinstance(values, Mapping)
-        for name, value in values.items()
+        for kind in ("real", "random")
+        for name, value in record["largest_differences"][kind].items()
     }
     return Row(system, network, record["parameters"], record["gigamacs"], largest)
 
