@@ -8,10 +8,23 @@ from __future__ import annotations
 import json
 import resource
 import time
+from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import click
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge_sacro.engine import Engine, NetworkSpec
+from edge_sacro.engine.base import Array
+from edge_sacro.locate import CLASSES, SegmentationGeometry
+from edge_sacro.manifest import Manifest
+from edge_sacro.parity.watch import AroundEngine
+
+Labels = npt.NDArray[np.uint8]
 
 
 @click.command()
@@ -19,12 +32,13 @@ import click
 @click.option("--bundle", type=click.Path(path_type=Path))
 @click.option("--backend", default="onnxruntime")
 @click.option("--precision", default="fp32")
+@click.option("--labels", required=True, type=click.Path(path_type=Path))
 @click.option("--threads", default=2)
 @click.option("--runs", default=3)
 @click.argument("file", type=click.Path(path_type=Path))
-def main(kind: Literal["ours", "pytorch"], file: Path, threads: int, runs: int, **ours: Any) -> None:
-    """Assess FILE once, then RUNS times."""
-    infer = _pytorch(threads) if kind == "pytorch" else _ours(threads, **ours)
+def main(kind: Literal["ours", "pytorch"], file: Path, labels: Path, threads: int, runs: int, **ours: Any) -> None:
+    """Assess FILE once, then RUNS times; what the segmenter finds gives way to LABELS."""
+    infer = _pytorch(threads, np.load(labels)) if kind == "pytorch" else _ours(threads, np.load(labels), **ours)
     probability, _ = infer(file)
     answered = time.time()
     wall, cpu, networks = [], [], []
@@ -48,10 +62,10 @@ def _processor_s() -> float:
     )
 
 
-def _pytorch(threads: int) -> Any:
+def _pytorch(threads: int, labels: Labels) -> Any:
     from bench.published_shape import PublishedShape
 
-    pipeline = PublishedShape(threads)
+    pipeline = PublishedShape(threads, labels)
 
     def infer(file: Path) -> tuple[float, float]:
         probability, _ = pipeline.infer(file)
@@ -60,15 +74,20 @@ def _pytorch(threads: int) -> Any:
     return infer
 
 
-def _ours(threads: int, bundle: Path, backend: str, precision: str) -> Any:
+def _ours(threads: int, labels: Labels, bundle: Path, backend: str, precision: str) -> Any:
     from bench.stopwatch import Stopwatch
+    from edge_sacro.bundle import load_bundle
     from edge_sacro.manifest import Precision
     from edge_sacro.runtime import Runtime
 
     stopwatch = Stopwatch()
-    runtime = Runtime(
-        bundle, backend=backend, precision=cast(Precision, precision), threads=threads, opener=stopwatch.open
-    )
+    loaded = load_bundle(bundle)
+
+    def opener(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
+        engine = stopwatch.open(backend, spec, model, threads)
+        return _Labelled(engine, labels, loaded.manifest) if spec.name == "segmenter" else engine
+
+    runtime = Runtime(loaded, backend=backend, precision=cast(Precision, precision), threads=threads, opener=opener)
 
     def infer(file: Path) -> tuple[float | None, float]:
         result, _, explanation = runtime.infer_explained(file)
@@ -77,6 +96,25 @@ def _ours(threads: int, bundle: Path, backend: str, precision: str) -> Any:
         return result.probability, sum(sum(each) for each in stopwatch.taken().values())
 
     return infer
+
+
+class _Labelled(AroundEngine):
+    """A segmenter that runs, and then answers with the labels that it was given, window by window."""
+
+    def __init__(self, inner: Engine, labels: Labels, manifest: Manifest) -> None:
+        super().__init__(inner)
+        settings = manifest.segmentation
+        if settings is None:
+            raise TypeError("the bundle has no segmenter")
+        starts = SegmentationGeometry(settings.size, settings.window, settings.overlap).starts
+        small = cv2.resize(labels, (settings.size, settings.size), interpolation=cv2.INTER_NEAREST)
+        planes = (small == np.arange(CLASSES)[:, None, None]).astype(np.float32)[None]
+        part = settings.window
+        self._answers = cycle([planes[:, :, y : y + part, x : x + part] for x in starts for y in starts])
+
+    def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
+        self.inner.run(inputs, deadline=deadline)
+        return {"logits": next(self._answers)}
 
 
 if __name__ == "__main__":

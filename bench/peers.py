@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 from bench.generated import exported, network_records, readings, with_precisions
 from bench.peak import peak_operations
 from bench.published_shape import SYSTEM, WINDOWS
@@ -19,6 +22,7 @@ from bench.table import markdown
 from calibration.single_pass import with_single_pass
 from calibration.written import write_folder
 from edge_sacro.bundle import Bundle, load_bundle
+from edge_sacro.locate import LEFT_PELVIS, RIGHT_PELVIS, SACRUM
 from edge_sacro.manifest import Precision
 from edge_sacro.phantom import PhantomOptions, write_study
 
@@ -117,14 +121,39 @@ def radiograph(work: Path) -> Path:
     return file
 
 
-def measured(
-    ways: Sequence[Contender], file: Path, rounds: int, runs: int, threads: int, tell: Callable[[str], None]
-) -> list[Row]:
-    """Run every contender in turn, ``rounds`` times, the first being the yardstick."""
+def labels(work: Path) -> Path:
+    """The radiograph's true labels as the segmenter numbers them, as an array in a file.
+
+    Generated weights find no joint. So every contender runs its segmenter, and all go on with these labels: they crop
+    and classify the same, and their probabilities can be compared.
+    """
+    file, folder = work / "labels.npy", work / "radiograph"
+    (mask,) = folder.glob("*-mask.png")
+    bits = json.loads((folder / "truth.json").read_text())["mask_bits"]
+    shown = np.asarray(cv2.imread(str(mask), cv2.IMREAD_UNCHANGED))
+    found = np.zeros(shown.shape, np.uint8)
+    for label, bone in ((RIGHT_PELVIS, "left_hip"), (LEFT_PELVIS, "right_hip"), (SACRUM, "sacrum")):
+        found[shown & bits[bone] > 0] = label
+    np.save(file, found)
+    return file
+
+
+def measured(work: Path, rounds: int, runs: int, threads: int, tell: Callable[[str], None]) -> list[Row]:
+    """Run every contender in turn, ``rounds`` times, PyTorch being the yardstick.
+
+    Args:
+        work: folder for bundles and image; what is there already is taken.
+        rounds: of all contenders.
+        runs: timed assessments of a contender in a round, in one process.
+        threads: of every contender.
+        tell: is given a line for each step.
+    """
+    ways = contenders(work, tell)
+    given = (f"--runs={runs}", f"--threads={threads}", str(radiograph(work)), f"--labels={labels(work)}")
     records: dict[str, list[dict[str, Any]]] = {way.name: [] for way in ways}
     for number in range(rounds):
         for way in ways:
-            record = _run(way, file, runs, threads)
+            record = _run(way, given)
             records[way.name].append(record)
             tell(f"round {number + 1}: {way.name}: {statistics.median(record['wall_s']):.2f} s")
     peaks = {precision: _peak(precision, threads) for precision in {way.precision for way in ways}}
@@ -162,16 +191,8 @@ def _single_pass(windows: Bundle, folder: Path) -> Bundle:
     return load_bundle(folder)
 
 
-def _run(way: Contender, file: Path, runs: int, threads: int) -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-m",
-        "bench.peer_run",
-        *way.arguments,
-        f"--runs={runs}",
-        f"--threads={threads}",
-        str(file),
-    ]
+def _run(way: Contender, given: Sequence[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.peer_run", *way.arguments, *given]
     start = time.time()
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
     record: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])

@@ -22,7 +22,7 @@ OUT = Path("bench/results/peers.json")
 @exits_with_code
 def peers(rounds: int, runs: int, threads: int, keep: Path | None, out: Path) -> None:
     """Time the full-size anatomy-aware system beside PyTorch: same weights, same radiograph, in turn."""
-    from bench.peers import contenders, measured, radiograph, table_from_rows
+    from bench.peers import measured, table_from_rows
     from bench.table import keep_rows
 
     def tell(line: str) -> None:
@@ -30,6 +30,6 @@ def peers(rounds: int, runs: int, threads: int, keep: Path | None, out: Path) ->
 
     with ExitStack() as stack:
         work = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        rows = measured(contenders(work, tell), radiograph(work), rounds, runs, threads, tell)
+        rows = measured(work, rounds, runs, threads, tell)
     keep_rows(out, [row.as_dict() for row in rows])
     click.echo(table_from_rows(rows))
