@@ -9,6 +9,7 @@ import click
 
 from edge_sacro import __version__
 from edge_sacro.commands import exits_with_code
+from edge_sacro.commands.bench import bench as bench_group
 from edge_sacro.commands.bundle import bundle as bundle_group
 from edge_sacro.commands.bundle import trust_from_options, trust_options
 from edge_sacro.commands.engine import engine as engine_group
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 GROUPS: tuple[click.Command, ...] = (
-    *(bundle_group, engine_group, reference_group),
+    *(bench_group, bundle_group, engine_group, reference_group),
     *(grade_command, parity_command, evaluate_command),
 )
 """Commands that have a file of their own in ``edge_sacro.commands``."""
