@@ -18,6 +18,9 @@ from edge_sacro.benchmark.rails import rails_from_line, total_from_rails
 
 RAPL = Path("/sys/class/powercap")
 TEGRASTATS = ("tegrastats", "--interval", "100")
+FIRST_LINE_S = 5.0
+"""After which a tegrastats that said nothing is taken to have nothing to say."""
+
 SAMPLE_S = 0.5
 """Between two looks at a counter, which must not run round in between: RAPL's hold minutes at full power."""
 
@@ -213,9 +216,12 @@ class Tegrastats(Meter):
             process = self._opened()
         except OSError as error:
             raise NotMeasured(f"no tegrastats: {error.strerror}") from error
+        silence = threading.Timer(FIRST_LINE_S, process.terminate)
+        silence.start()
         try:
             line = process.stdout.readline() if process.stdout else ""
         finally:
+            silence.cancel()
             _end(process)
         if total_from_rails(rails_from_line(line)) is None:
             raise NotMeasured("tegrastats tells no known power rail; on JetPack 7 it tells them to root alone")
@@ -229,8 +235,7 @@ class Tegrastats(Meter):
 
     def stop(self) -> Reading:  # noqa: D102 - as the base says
         ended = time.monotonic()
-        _end(self._process)
-        self._thread.join()
+        _end(self._process, self._thread)
         return reading_from_lines(self._lines, self._began, ended)
 
     def _listen(self, stream: IO[str]) -> None:
@@ -272,13 +277,18 @@ def reading_from_lines(lines: Sequence[tuple[float, str]], began: float, ended: 
     return Reading(total[1], total[0], joules, ended - began)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[str], listener: threading.Thread | None = None) -> None:
+    """End a process; then whoever listens to it, for whom its stream ends; then the stream."""
     process.terminate()
     try:
         process.wait(2.0)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    if listener is not None:
+        listener.join()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 METERS: dict[str, Callable[[], Meter]] = {"rapl": Rapl, "nvml": Nvml, "tegrastats": Tegrastats}

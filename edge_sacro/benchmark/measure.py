@@ -210,12 +210,14 @@ def _summary(rows: Sequence[dict[str, float]]) -> Warm:
 
 
 def _stream(runtime: Runtime, plan: Plan, files: Sequence[Path], streams: int) -> Stream:
-    """As many assessments as in the warm runs, shared by threads that begin at once; at least two for each thread."""
+    """As many assessments as in the warm runs, shared by threads that begin at once; two a thread at least."""
     plan.tell(f"throughput: {streams} streams" if streams > 1 else "throughput: 1 stream")
     share = max(-(-plan.runs * len(files) // streams), 2)
     barrier = threading.Barrier(streams)
 
     def assess(offset: int) -> list[tuple[float, float]]:
+        barrier.wait()
+        runtime.infer(files[offset % len(files)], name="input")  # each caller has a decoding process of its own
         barrier.wait()
         taken = []
         for index in range(share):
