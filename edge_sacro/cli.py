@@ -137,8 +137,8 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
         slices=slices,
     ) as runtime:
         try:
-            for path in console.with_progress(files):
-                for inferred in pictures.infer(runtime, path):
+            for path, source in zip(console.with_progress(files), runtime.read_ahead(files), strict=True):
+                for inferred in pictures.infer(runtime, source):
                     answers.append(inferred[0])
                     pictures.write(runtime, path, inferred)
         finally:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import IO
+from typing import TypeAlias
 
 from edge_sacro import dicom, results
+from edge_sacro.ahead import ReadInstance, label_of, one_ahead, read_instance
 from edge_sacro.bundle import DEMONSTRATION, Bundle, load_bundle
 from edge_sacro.classify import RADIOGRAPHIC
 from edge_sacro.decide import Rule
 from edge_sacro.dicom.acceptance import checked_overrides
-from edge_sacro.dicom.source import DEFAULT_LIMITS, bytes_from_source
+from edge_sacro.dicom.source import DEFAULT_LIMITS, Source, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
 from edge_sacro.engine.device import processor
 from edge_sacro.engine.saturation import check_int8
@@ -31,7 +32,7 @@ from edge_sacro.systems import SYSTEMS, Assessment
 from edge_sacro.systems.contract import check_bundle, check_explains
 from edge_sacro.types import Radiograph
 
-Readable = str | os.PathLike[str] | bytes | IO[bytes]
+Readable: TypeAlias = "Source | ReadInstance"
 
 _Inferred = tuple[Result, Radiograph | None, Assessment | None]
 
@@ -143,7 +144,7 @@ class Runtime:
 
     def infer_with_radiograph(self, source: Readable, *, name: str | None = None) -> tuple[Result, Radiograph | None]:
         """As ``infer``, with the radiograph that was read, for pictures of the result; None where there is none."""
-        result, radiograph, _ = self._infer(source, _label(source, name))
+        result, radiograph, _ = self._infer(source, label_of(source, name))
         return result, radiograph
 
     def infer_explained(
@@ -161,7 +162,7 @@ class Runtime:
             BackendError: as ``infer``.
         """
         check_explains(self.bundle.manifest, class_index)
-        return self._explained(self._infer(source, _label(source, name)), class_index)
+        return self._explained(self._infer(source, label_of(source, name)), class_index)
 
     def infer_each(
         self, source: Readable, *, name: str | None = None, class_index: int | None = None
@@ -178,10 +179,22 @@ class Runtime:
         """
         if class_index is not None:
             check_explains(self.bundle.manifest, class_index)
-        label = _label(source, name)
-        inferred = self._infer_frames(source, label) if self.reads_frames else [self._infer(source, label)]
+        label = label_of(source, name)
+        if self.reads_frames and not isinstance(source, ReadInstance):
+            inferred: Iterable[_Inferred] = self._infer_frames(source, label)
+        else:
+            inferred = [self._infer(source, label)]
         for each in inferred:
             yield (each[0], each[1], None) if class_index is None else self._explained(each, class_index)
+
+    def read_ahead(self, sources: Iterable[Source]) -> Iterator[Readable]:
+        """The sources in their order, each read while the one before it is assessed: for ``infer`` and its like.
+
+        Nothing is read ahead for a system that reads frames.
+        """
+        if self.reads_frames:
+            return iter(sources)
+        return one_ahead(lambda source: read_instance(source, label_of(source), self.overrides), sources)
 
     @property
     def reads_frames(self) -> bool:
@@ -197,17 +210,11 @@ class Runtime:
 
     def _infer(self, source: Readable, label: str) -> _Inferred:
         """One instance, which must hold one image."""
-        clock, data = StageClock(self.deadline_s), None
-        image: Radiograph | InputRefused
-        try:
-            with clock.stage("read", always=True):
-                data = bytes_from_source(source, DEFAULT_LIMITS, label)
-                image = dicom.read(data, overrides=self.overrides, name=label)
-        except InputRefused as refusal:
-            image = refusal
-        return self._answered(image, Origin(label, results.known_sha256(image, data), None), clock)
+        read = source if isinstance(source, ReadInstance) else read_instance(source, label, self.overrides)
+        clock = StageClock(self.deadline_s, {"read": read.seconds})
+        return self._answered(read.image, Origin(label, read.sha256, None), clock)
 
-    def _infer_frames(self, source: Readable, label: str) -> Iterator[_Inferred]:
+    def _infer_frames(self, source: Source, label: str) -> Iterator[_Inferred]:
         """Each frame of one instance. Frames are read a few at a time; the first of them bears the time."""
         clock, data = StageClock(self.deadline_s), None
         try:
@@ -290,7 +297,3 @@ class Runtime:
         series = series_from_results(answers, self._rule, self.slices) if self.system.select else ()
         record = results.bundle_record(self.bundle)
         return Report(bundle=record, results=answers, series=series, ignored=ignored)
-
-
-def _label(source: Readable, name: str | None) -> str:
-    return name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "(bytes)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from edge_sacro.errors import DeadlineExceeded
@@ -13,13 +13,15 @@ class StageClock:
     """Measures named stages in order and refuses to begin one after the deadline.
 
     Args:
-        deadline_s: seconds from now that the assessment may take, or None for no limit.
+        deadline_s: seconds that the assessment may take, or None for no limit.
+        spent_s: seconds of stages that are over already; they count as if they had run until now.
     """
 
-    def __init__(self, deadline_s: float | None = None) -> None:
-        self._start = time.monotonic()
+    def __init__(self, deadline_s: float | None = None, spent_s: Mapping[str, float] | None = None) -> None:
+        spent_s = spent_s or {}
+        self._start = time.monotonic() - sum(spent_s.values())
         self.deadline = None if deadline_s is None else self._start + deadline_s
-        self._milliseconds: dict[str, float] = {}
+        self._milliseconds = {name: 1e3 * seconds for name, seconds in spent_s.items()}
 
     @contextmanager
     def stage(self, name: str, *, always: bool = False) -> Iterator[None]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from edge_sacro.ahead import label_of
 from edge_sacro.cli import main
 from edge_sacro.errors import BackendFailed
-from edge_sacro.runtime import Runtime
+from edge_sacro.runtime import Readable, Runtime
 from tests.tiny import drawn_pelvis, write_bundle, write_dicom
 
 
@@ -91,14 +93,14 @@ def test_results_so_far_are_printed_when_the_backend_fails(
     bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = write_dicom(tmp_path / "a.dcm"), write_dicom(tmp_path / "b.dcm")
-    infer = Runtime.infer_with_radiograph
+    infer = Runtime.infer_each
 
-    def fails_at_the_second(self: Runtime, source: Path, **named: object) -> object:
-        if Path(source).name == "b.dcm":
+    def fails_at_the_second(self: Runtime, source: Readable, **named: Any) -> Any:
+        if Path(label_of(source)).name == "b.dcm":
             raise BackendFailed("the device fell off the bus", source="classifier")
-        return infer(self, source)
+        return infer(self, source, **named)
 
-    monkeypatch.setattr(Runtime, "infer_with_radiograph", fails_at_the_second)
+    monkeypatch.setattr(Runtime, "infer_each", fails_at_the_second)
     done = _infer(bundle, "--json", first, second)
     assert done.exit_code == 42
     assert len(json.loads(done.stdout)["results"]) == 1

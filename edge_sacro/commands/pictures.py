@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge_sacro.bundle import Bundle
     from edge_sacro.explain import Explanation
     from edge_sacro.report import Result
-    from edge_sacro.runtime import Runtime
+    from edge_sacro.runtime import Readable, Runtime
     from edge_sacro.types import Radiograph
 
     Inferred = tuple[Result, Radiograph | None, Explanation | None]
@@ -54,14 +54,9 @@ class Pictures:
 
             check_explains(bundle.manifest, self.class_index)
 
-    def infer(self, runtime: Runtime, path: Path) -> Iterator[Inferred]:
+    def infer(self, runtime: Runtime, source: Readable) -> Iterator[Inferred]:
         """Assess one instance, or each of its frames, with what the pictures need."""
-        if runtime.reads_frames:
-            yield from runtime.infer_each(path, class_index=self.class_index if self.explained else None)
-        elif self.explained:
-            yield runtime.infer_explained(path, class_index=self.class_index)
-        else:
-            yield (*runtime.infer_with_radiograph(path), None)
+        return runtime.infer_each(source, class_index=self.class_index if self.explained else None)
 
     def write(self, runtime: Runtime, path: Path, inferred: Inferred) -> None:
         """Write what is asked for of one image; what cannot be had of it is said on standard error.
