@@ -50,10 +50,6 @@ RESERVE = 0.25
 very images that the gate is held on, and other images ask for more; how much more, only other images can tell."""
 
 
-class GateFailed(BudgetBroken):
-    """No network can be converted within the budget. The message has the figures."""
-
-
 @dataclass(frozen=True)
 class Task:
     """What is given.
@@ -132,7 +128,7 @@ def controlled(task: Task, precision: Precision) -> Outcome:
     """Convert every network of a bundle as far as the budget lets.
 
     Raises:
-        GateFailed: no network can be converted, or the file for ONNX Runtime alone breaks the budget.
+        BudgetBroken: no network can be converted, or the file for ONNX Runtime alone breaks the budget.
         UsageError: calibration and validation share an image.
     """
     shared = set(task.calibration.images) & set(task.validation.images)
@@ -141,7 +137,7 @@ def controlled(task: Task, precision: Precision) -> Outcome:
     gate = _Gate(task)
     networks = [_converted(task, gate, name, precision) for name in _order(task.bundle)]
     if all(each.model is None for each in networks):
-        raise GateFailed(f"no network can be {precision} within the budget; last figures: {gate.last}")
+        raise BudgetBroken(f"no network can be {precision} within the budget; last figures: {gate.last}")
     found = gate.answers({})
     figures = gate.compared(found)
     threshold = task.bundle.manifest.operating_point(None).threshold
@@ -276,7 +272,7 @@ def _uint8_figures(gate: _Gate, networks: Sequence[Converted], precision: Precis
     figures = gate.compared(gate.answers(own))
     broken = faults(figures, gate.task.budget)
     if broken:
-        raise GateFailed(f"with uint8 after ReLU: {'; '.join(broken)}")
+        raise BudgetBroken(f"with uint8 after ReLU: {'; '.join(broken)}")
     return figures
 
 
@@ -284,7 +280,7 @@ def uint8_models(networks: Collection[Converted]) -> dict[str, bytes]:
     """The file for ONNX Runtime alone, of the networks in which it differs.
 
     Raises:
-        GateFailed: Q/DQ do not stand as they should, in this file or in the one for all.
+        BudgetBroken: Q/DQ do not stand as they should, in this file or in the one for all.
     """
     made = {}
     for each in networks:
@@ -293,7 +289,7 @@ def uint8_models(networks: Collection[Converted]) -> dict[str, bytes]:
         own, changed = relu_as_uint8(each.model)
         broken = placement_faults(each.model) + placement_faults(own, relu_uint8=True)
         if broken:
-            raise GateFailed(f"{each.network}: {'; '.join(broken)}")
+            raise BudgetBroken(f"{each.network}: {'; '.join(broken)}")
         if changed:
             made[each.network] = own.SerializeToString()
     return made

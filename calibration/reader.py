@@ -31,10 +31,6 @@ Inputs = dict[str, list[dict[str, Array]]]
 """What each network was run with, in the files' order: by network, then by input name."""
 
 
-class TooFewImages(CalibrationRefused):
-    """Fewer images gave inputs than were asked for. The message names each file that gave none, and why."""
-
-
 @dataclass(frozen=True)
 class LeftOut:
     """A file that gave no inputs.
@@ -121,7 +117,7 @@ def inputs_from_files(bundle: Bundle, files: Sequence[Path], wanted: int | None 
         least: how many must, where ``wanted`` is None.
 
     Raises:
-        TooFewImages: fewer did.
+        CalibrationRefused: fewer did.
     """
     engines: dict[str, RecordingEngine] = {}
 
@@ -151,7 +147,7 @@ def inputs_from_files(bundle: Bundle, files: Sequence[Path], wanted: int | None 
     asked = least if wanted is None else wanted
     if len(used) < asked:
         told = "".join(f"\n  {each.file}: {each.reason}" for each in left_out)
-        raise TooFewImages(f"{len(used)} of {len(files)} files gave inputs, and {asked} are asked for{told}")
+        raise CalibrationRefused(f"{len(used)} of {len(files)} files gave inputs, and {asked} are asked for{told}")
     return Reading(inputs, tuple(used.values()), tuple(used), tuple(left_out))
 
 

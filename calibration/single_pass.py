@@ -27,10 +27,6 @@ LEAST_OVERLAP = 0.9
 """Least intersection over union of the crops of both ways: what :mod:`edge_sacro.parity` asks of INT8."""
 
 
-class SinglePassFailed(BudgetBroken):
-    """The single pass does not answer as the windows do."""
-
-
 @dataclass(frozen=True)
 class SinglePass:
     """What passed the gate.
@@ -89,7 +85,7 @@ def single_pass(bundle: Bundle, files: Sequence[Path], truths: Mapping[str, bool
     Raises:
         UsageError: there is no segmenter, no window to leave out, or another precision than FP32.
         GraphRefused: the network takes no input of that size.
-        SinglePassFailed: the budget is broken; the message has the figures.
+        BudgetBroken: the budget is broken; the message has the figures.
         CalibrationRefused: the windows themselves give no file a probability.
     """
     settings = bundle.manifest.segmentation
@@ -102,13 +98,13 @@ def single_pass(bundle: Bundle, files: Sequence[Path], truths: Mapping[str, bool
     reference = answers(bundle, files, {}, backend)
     found = answers(made, files, {}, backend)
     if any(each.probabilities for each in reference) and not any(each.probabilities for each in found):
-        raise SinglePassFailed(f"one pass finds no joints on any of {len(files)} files, {windows**2} windows do")
+        raise BudgetBroken(f"one pass finds no joints on any of {len(files)} files, {windows**2} windows do")
     figures = compared(reference, found, truths, bundle.manifest)
     broken = faults(figures, Budget())
     if figures.least_iou < LEAST_OVERLAP:
         broken.append(f"the least overlap of crops {figures.least_iou:.3f} is below {LEAST_OVERLAP:g}")
     if broken:
-        raise SinglePassFailed(f"one pass does not answer as {windows**2} windows do: {'; '.join(broken)}")
+        raise BudgetBroken(f"one pass does not answer as {windows**2} windows do: {'; '.join(broken)}")
     return SinglePass(made, figures, windows**2)
 
 

@@ -19,7 +19,7 @@ from calibration.__main__ import main
 from calibration.accuracy import UNLIMITED, Budget
 from calibration.cache import scales_from_cache
 from calibration.control import Task, controlled
-from calibration.reader import PER_IMAGE, RecordingEngine, TooFewImages, dicom_files, inputs_from_files
+from calibration.reader import PER_IMAGE, RecordingEngine, dicom_files, inputs_from_files
 from edge_sacro.bundle import load_bundle
 from edge_sacro.engine import Engine, NetworkSpec, TensorSpec
 from edge_sacro.errors import BudgetBroken, CalibrationRefused, UsageError
@@ -198,7 +198,7 @@ def test_what_is_recorded_is_what_the_runtime_feeds_its_networks(place: Path) ->
     with Runtime(bundle, opener=lambda *given: Watching(given[1])) as runtime:
         runtime.infer(files[0])
     np.testing.assert_array_equal(first, seen[0])
-    with pytest.raises(TooFewImages, match="0 of 0 files"):
+    with pytest.raises(CalibrationRefused, match="0 of 0 files"):
         inputs_from_files(bundle, [])
 
 

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from onnx import helper, numpy_helper
 
 from calibration.__main__ import main
-from calibration.single_pass import LEAST_OVERLAP, SinglePassFailed, resized_model, single_pass
+from calibration.single_pass import LEAST_OVERLAP, resized_model, single_pass
 from edge_sacro.bundle import load_bundle
-from edge_sacro.errors import GraphRefused, UsageError
+from edge_sacro.errors import BudgetBroken, GraphRefused, UsageError
 from edge_sacro.runtime import Runtime
 from tests.calibration.nets import write_drawings
 from tests.tiny import SIZE, classifier, manifest_fields, segmenter, without_timings
@@ -93,14 +93,14 @@ def test_statistics_that_are_nearly_nothing_pass_and_others_do_not(tmp_path: Pat
         if passes:
             assert single_pass(bundle, files, {}, "onnxruntime").passes == 9
             continue
-        with pytest.raises(SinglePassFailed):
+        with pytest.raises(BudgetBroken):
             single_pass(bundle, files, {}, "onnxruntime")
 
 
 def test_where_the_budget_is_broken_nothing_is_written(tmp_path: Path, study: Path) -> None:
     bundle = windowed(tmp_path / "windows", with_statistics(8e-5))
     result = run("single-pass", "--bundle", bundle, "--validation", study, "--out", tmp_path / "single")
-    assert result.exit_code == SinglePassFailed.exit_code, result.output
+    assert result.exit_code == BudgetBroken.exit_code, result.output
     assert not (tmp_path / "single").exists()
 
 
