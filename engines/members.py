@@ -1,4 +1,4 @@
-"""The members of a TensorRT module that the builder touches, for the table that the builder is tested against.
+"""The members of a TensorRT module that the package touches, for the table that it is tested against.
 
 Needs no GPU and no library of the vendor's: the bindings' wheel imports against stubs of its three libraries.
 """
@@ -12,14 +12,21 @@ CLASSES = (
     "Builder",
     "BuilderFlag",
     "ComputeCapability",
+    "CudaGraphStrategy",
+    "DataType",
     "DeviceType",
+    "EngineInvalidityDiagnostics",
+    "EngineValidity",
     "HardwareCompatibilityLevel",
     "IBuilderConfig",
+    "ICudaEngine",
+    "IExecutionContext",
     "ILayer",
     "ILogger",
     "INetworkDefinition",
     "IOptimizationProfile",
     "IProgressMonitor",
+    "IRuntimeConfig",
     "ITensor",
     "ITimingCache",
     "MemoryPoolType",
@@ -27,6 +34,10 @@ CLASSES = (
     "OnnxParser",
     "ParserError",
     "ProfilingVerbosity",
+    "Runtime",
+    "TensorFormat",
+    "TensorIOMode",
+    "TensorLocation",
 )
 
 

@@ -99,7 +99,7 @@ def build(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> int:
     """Build, seal and qualify engines in a process of their own; those that qualify go into service together.
 
-    Engines that no backend of this version runs are built and kept, and do not serve.
+    Engines of TensorRT-RTX are built with no GPU; where this machine does not run them they are kept, and do not serve.
     """
     from edge_sacro.bundle import load_bundle
     from edge_sacro.engine.background import BuildProcess
@@ -213,12 +213,13 @@ def _serve(
     bundle: Bundle, store: EngineStore, keys: Mapping[NetworkName, str], precision: Precision, *, serve: bool
 ) -> int:
     """Put what may serve into service; exit code 45 where an engine did not qualify."""
-    from edge_sacro.engine import BACKENDS
+    from edge_sacro.engine.compiled import builds_elsewhere
     from edge_sacro.engine.serve import QualifiedEngines, require_qualified
 
-    builder = store.seal(next(iter(keys.values()))).builder
-    if builder not in BACKENDS:
-        click.echo(f"kept in {store.folder}; no backend of this version runs {builder} engines, so none serves")
+    seals = [store.seal(key) for key in keys.values()]
+    if all(store.qualification(key) is None for key in keys.values()) and builds_elsewhere(seals[0].builder):
+        named = f"--profile {seals[0].profile} --precision {precision} --store {store.folder}"
+        click.echo(f"kept, and none serves; on their device: edge-sacro engine qualify --bundle {bundle.path} {named}")
         return 0
     for key in keys.values():
         require_qualified(store, key)
@@ -262,6 +263,8 @@ def _tell(message: Mapping[str, Any]) -> None:
         click.echo(f"{built['network']}: built in {built['seconds']:.1f} s, {size}, {built['key'][:16]}")
         for warning in built["messages"]:
             click.echo(f"  builder: {warning}")
+    if "unqualified" in message:
+        click.echo(f"not qualified on this machine: {message['unqualified']['reason']}")
     if "qualified" in message:
         record = cast("dict[str, Any]", message["qualified"])
         click.echo(

@@ -38,6 +38,8 @@ BACKENDS: dict[str, Callable[[NetworkSpec, bytes, int], Engine]] = {
 }
 """Every backend by name. A table and not a scan: a backend cannot vanish because its import failed."""
 
+_BUILT_FIRST = "It runs engines: build them with edge-sacro engine build, and name their folder with --engines."
+
 
 def open_engine(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
     """Open one network with the backend that is named.
@@ -56,7 +58,11 @@ def open_engine(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> 
     opener = BACKENDS.get(backend)
     if opener is None:
         known = ", ".join(sorted(BACKENDS))
-        raise BackendUnavailable(f"there is no backend {backend!r}; known are {known}", source="backend")
+        raise BackendUnavailable(
+            f"there is no backend {backend!r}; known are {known}",
+            source="backend",
+            remedy=_BUILT_FIRST if backend.startswith("tensorrt") else None,
+        )
     try:
         return opener(spec, model, threads)
     except ModuleNotFoundError as error:

@@ -80,6 +80,10 @@ class Engine(ABC):
     @abstractmethod
     def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]: ...
 
+    def state(self) -> dict[str, str]:
+        """How the vendor runs it here, where that is not the same everywhere; kept with its qualification."""
+        return {}
+
     def close(self) -> None:  # noqa: B027 - most backends hold nothing
         """Give back what the vendor holds. The engine may not be used afterwards."""
 

@@ -100,9 +100,11 @@ def builder_version(profile: DeviceProfile) -> str:
     """
     try:
         version = str(_vendor(profile.builder).__version__)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        absent = isinstance(error, ModuleNotFoundError)
+        why = f"the package {error.name!r} is not installed" if absent else f"it cannot be loaded: {error}"
         raise BackendUnavailable(
-            f"profile {profile.name} needs {profile.builder}, and the package {error.name!r} is not installed",
+            f"profile {profile.name} needs {profile.builder}, and {why}",
             source="builder",
             remedy="Install the builder's package, or choose the profile of another builder.",
         ) from error

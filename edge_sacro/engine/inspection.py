@@ -84,6 +84,8 @@ def text_from_inspected(found: dict[str, Any]) -> str:
     else:
         passed = "qualified" if record["passed"] else "NOT qualified"
         lines.append(f"  {passed}: differs by {record['max_difference']:.2g} of {record['max_limit']:g} allowed")
+        if record["state"]:
+            lines.append("  ran there with " + ", ".join(f"{name}: {value}" for name, value in record["state"].items()))
     if "audit" in found:
         audit = found["audit"]
         if audit["kernels"]:

@@ -143,6 +143,7 @@ def qualify(
     reference = OrtEngine(spec, model, threads, optimise=False)
     try:
         maximum, mean = _differences(candidate, reference, golden.inputs[network])
+        state = candidate.state()
     finally:
         candidate.close()
         reference.close()
@@ -159,6 +160,7 @@ def qualify(
         max_limit=limits.maximum,
         mean_limit=limits.mean,
         passed=maximum <= limits.maximum and mean <= limits.mean,
+        state=state,
     )
     store.write_qualification(record)
     return record

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edge_sacro.bundle import Bundle
-from edge_sacro.engine import BACKENDS, open_engine
 from edge_sacro.engine.base import Array, Engine, NetworkSpec
 from edge_sacro.engine.build import sealed_fields
+from edge_sacro.engine.compiled import open_compiled
 from edge_sacro.engine.profiles import DeviceProfile, Precision, processor_profile, profile_from_name
 from edge_sacro.engine.seal import Seal
 from edge_sacro.engine.store import EngineStore, Slot
 from edge_sacro.engine.trt_build import PlanOrder
-from edge_sacro.errors import BackendUnavailable, EngineError, EngineNotQualified, EngineStale, UsageError
+from edge_sacro.errors import EngineError, EngineNotQualified, EngineStale, UsageError
 from edge_sacro.manifest import NetworkName
 
 
@@ -93,19 +93,13 @@ def open_sealed(store: EngineStore, bundle: Bundle, key: str, spec: NetworkSpec,
         threads: inside one inference, where the backend has threads.
 
     Raises:
-        BackendUnavailable: this version runs no engines of that builder.
+        BackendUnavailable: its package, or the GPU that it runs on, is not here.
         EngineStale: it is another's, or older than something that it depends on.
         BackendFailed: the backend refuses it.
     """
     seal, engine = store.read(key)
-    if seal.builder not in BACKENDS:
-        raise BackendUnavailable(
-            f"no backend of this version runs {seal.builder} engines; there are {', '.join(sorted(BACKENDS))}",
-            source=key[:16],
-            remedy="Build the engine for a profile of those backends: edge-sacro engine build --help.",
-        )
     check_seal(store, bundle, _network(bundle, spec.name), seal)
-    return open_engine(seal.builder, spec, engine, threads)
+    return open_compiled(seal.builder, spec, engine, threads)
 
 
 @dataclass
@@ -163,6 +157,10 @@ class SwappingEngine(Engine):
         with self.pinned() as engine:
             return engine.run(inputs, deadline=deadline)
 
+    def state(self) -> dict[str, str]:
+        """Of the engine that serves."""
+        return self._current.engine.state()
+
     def close(self) -> None:
         """Close the engine that serves."""
         self._current.engine.close()
@@ -186,7 +184,7 @@ class QualifiedEngines:
 
         Raises:
             EngineError: no engine serves, or it is stale or not qualified.
-            BackendUnavailable: no backend of this version runs it.
+            BackendUnavailable: its package, or the GPU that it runs on, is not here.
         """
         del backend, model
         network = _network(self.bundle, spec.name)
@@ -268,9 +266,8 @@ class QualifiedEngines:
                 running[0].swap(keys[network], engine)
 
     def _open(self, key: str, spec: NetworkSpec, threads: int) -> Engine:
-        seal = self.store.seal(key)
-        if seal.builder in BACKENDS:
-            require_qualified(self.store, key)
+        self.store.seal(key)  # an engine that is gone is stale, and not unqualified
+        require_qualified(self.store, key)
         return open_sealed(self.store, self.bundle, key, spec, threads)
 
 

@@ -70,6 +70,7 @@ class Qualification(_Strict):
         max_difference, mean_difference: of outputs, as fractions of the largest magnitude that the reference gave.
         max_limit, mean_limit: what is allowed at this precision.
         passed: whether neither limit is passed.
+        state: how the vendor ran it, where that is not the same everywhere: on a GPU, whether as a graph.
     """
 
     key: Key
@@ -83,6 +84,7 @@ class Qualification(_Strict):
     max_limit: float
     mean_limit: float
     passed: bool
+    state: dict[str, str] = {}
 
 
 class EngineStore:

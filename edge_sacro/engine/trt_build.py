@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_sacro.engine.profiles import DeviceProfile, Precision, release
+from edge_sacro.engine.trt_log import VendorLog
 from edge_sacro.errors import EngineBuildFailed
 
 Progress = Callable[[str, float], None]
@@ -80,11 +81,10 @@ def plan_from_onnx(order: PlanOrder, progress: Progress | None = None) -> Plan:
         ModuleNotFoundError: the builder is not installed.
     """
     trt = vendor_from_builder(order.profile.builder)
-    log: list[tuple[int, str]] = []
-    logger = _logger(trt, log)
+    log = VendorLog(trt)
     try:
-        builder = trt.Builder(logger)
-        network = _network(trt, builder, logger, order)
+        builder = trt.Builder(log.logger)
+        network = _network(trt, builder, log.logger, order)
         config = builder.create_builder_config()
         _configure(trt, builder, network, config, order)
         monitor = None if progress is None else _monitor(trt, progress)
@@ -93,12 +93,11 @@ def plan_from_onnx(order: PlanOrder, progress: Progress | None = None) -> Plan:
         timings = _timing_cache(config, order)
         plan = builder.build_serialized_network(network, config)
     except (TypeError, ValueError, RuntimeError) as error:  # what pybind11 makes of the vendor's exceptions
-        raise _failed(order, f"{type(error).__name__}: {error}", _errors(trt, log)) from error
+        raise _failed(order, f"{type(error).__name__}: {error}", log.errors()) from error
     if plan is None:
-        raise _failed(order, "it ended without a plan", _errors(trt, log))
+        raise _failed(order, "it ended without a plan", log.errors())
     cache = b"" if timings is None else bytes(config.get_timing_cache().serialize())
-    warnings = tuple(text for severity, text in log if severity == int(trt.ILogger.Severity.WARNING))
-    return Plan(bytes(plan), cache, int(network.num_layers), warnings)
+    return Plan(bytes(plan), cache, int(network.num_layers), log.warnings())
 
 
 def _network(trt: Any, builder: Any, logger: Any, order: PlanOrder) -> Any:
@@ -205,19 +204,6 @@ def _tensors(network: Any) -> list[Any]:
     return found
 
 
-def _logger(trt: Any, log: list[tuple[int, str]]) -> Any:
-    class Log(trt.ILogger):  # type: ignore[misc] # the vendor's module is untyped
-        """Keeps what the vendor says: it is often the only account of an error."""
-
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: Any, message: str) -> None:
-            log.append((int(severity), message))
-
-    return Log()
-
-
 def _monitor(trt: Any, progress: Progress) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc] # the vendor's module is untyped
         """Tells how far each phase is."""
@@ -239,11 +225,6 @@ def _monitor(trt: Any, progress: Progress) -> Any:
             progress(phase_name, 1.0)
 
     return Monitor()
-
-
-def _errors(trt: Any, log: list[tuple[int, str]]) -> list[str]:
-    """The vendor's errors, the gravest severity being 0."""
-    return [text for severity, text in log if severity <= int(trt.ILogger.Severity.ERROR)]
 
 
 def _failed(order: PlanOrder, what: str, messages: list[str]) -> EngineBuildFailed:

@@ -8,21 +8,28 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edge_sacro.bundle import Bundle, load_bundle
-from edge_sacro.engine import BACKENDS
 from edge_sacro.engine.build import engine_from_onnx, ranges_from_text, require_buildable, sealed_fields
+from edge_sacro.engine.compiled import builds_elsewhere
 from edge_sacro.engine.profiles import Precision, profile_from_name
 from edge_sacro.engine.qualify import PHANTOMS, golden_inputs, qualify
 from edge_sacro.engine.seal import Seal
-from edge_sacro.engine.serve import order_from_bundle
+from edge_sacro.engine.serve import open_sealed, order_from_bundle
 from edge_sacro.engine.store import EngineStore
 from edge_sacro.engine.trt_build import PlanOrder
-from edge_sacro.errors import BundleFileCorrupt, EdgeSacroError, InternalError, UsageError
+from edge_sacro.errors import (
+    BackendUnavailable,
+    BundleFileCorrupt,
+    EdgeSacroError,
+    EngineStale,
+    InternalError,
+    UsageError,
+)
 from edge_sacro.manifest import NetworkName
 
 _NICE = 10
@@ -74,8 +81,10 @@ def main() -> None:
         tell({"done": keys})
 
 
-def build_all(request: BuildRequest, tell: Tell) -> dict[str, str]:
-    """Build, store and, where a backend here runs them, qualify; the engines' keys by network.
+def build_all(request: BuildRequest, tell: Tell) -> dict[NetworkName, str]:
+    """Build, store and qualify; the engines' keys by network.
+
+    Engines that are built with no device are kept unqualified where this machine does not run them, and that is told.
 
     Raises:
         EdgeSacroError: as the loading, the building, the storing and the qualifying do.
@@ -84,7 +93,7 @@ def build_all(request: BuildRequest, tell: Tell) -> dict[str, str]:
     if bundle.fingerprint != request.fingerprint:
         raise BundleFileCorrupt("it has changed since it was checked", source=request.bundle)
     orders = orders_from_request(bundle, request)
-    keys: dict[str, str] = {}
+    keys: dict[NetworkName, str] = {}
     for name, given in orders.items():
         order = replace(given, timing_cache=_timings(store, given))
         built = engine_from_onnx(order, lambda phase, part, name=name: tell(_progress(name, phase, part)))  # type: ignore[misc]
@@ -102,15 +111,32 @@ def build_all(request: BuildRequest, tell: Tell) -> dict[str, str]:
                 }
             }
         )
-    if profile_from_name(request.profile).builder in BACKENDS:
-        tell(_progress("all networks", "golden inputs", 0.0))
-        golden = golden_inputs(bundle, request.precision, request.phantoms)
-        for name in orders:
-            record = store.qualification(keys[name])
-            if record is None or not record.passed or record.inputs_sha256 != golden.sha256(name):
-                record = qualify(store, bundle, name, keys[name], golden)
-            tell({"qualified": {"network": name, **record.model_dump()}})
+    try:
+        _qualify_all(bundle, store, request, keys, tell)
+    except (BackendUnavailable, EngineStale) as error:
+        if not builds_elsewhere(profile_from_name(request.profile).builder):
+            raise
+        tell({"unqualified": {"reason": str(error)}})
     return keys
+
+
+def _qualify_all(
+    bundle: Bundle, store: EngineStore, request: BuildRequest, keys: Mapping[NetworkName, str], tell: Tell
+) -> None:
+    """Run golden inputs through each engine that has not answered these very ones rightly.
+
+    Raises:
+        BackendError: an engine cannot be run here.
+    """
+    for name, key in keys.items():  # before phantoms are rendered, which takes longer
+        open_sealed(store, bundle, key, bundle.manifest.networks[name].spec(name), 1).close()
+    tell(_progress("all networks", "golden inputs", 0.0))
+    golden = golden_inputs(bundle, request.precision, request.phantoms)
+    for name, key in keys.items():
+        record = store.qualification(key)
+        if record is None or not record.passed or record.inputs_sha256 != golden.sha256(name):
+            record = qualify(store, bundle, name, key, golden)
+        tell({"qualified": {"network": name, **record.model_dump()}})
 
 
 def orders_from_request(bundle: Bundle, request: BuildRequest) -> dict[NetworkName, PlanOrder]:

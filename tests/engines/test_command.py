@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 
 from edge_sacro.bundle import load_bundle
 from edge_sacro.cli import main
+from edge_sacro.engine.compiled import PLAN_BACKENDS
+from edge_sacro.engine.ort import OrtEngine
 from edge_sacro.engine.store import EngineStore
 from tests.engines.shelf import PROFILE, built, qualified
 from tests.tiny import write_bundle, write_dicom
@@ -120,13 +122,38 @@ def test_profiles_are_listed() -> None:
     assert len(text.splitlines()) >= 15
 
 
-def test_an_engine_that_nothing_here_runs_is_kept_and_does_not_serve(bundle: str, tmp_path: Path) -> None:
+class _StandIn(OrtEngine):
+    """Answers as TensorRT-RTX's backend would."""
+
+    backend = "tensorrt-rtx"
+
+    def state(self) -> dict[str, str]:
+        return {"launch": "graph"}
+
+
+def test_an_engine_of_a_gpu_is_kept_where_there_is_none_and_serves_where_there_is_one(
+    bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is not installed")
-    done = _engine("build", bundle, tmp_path / "store", "--profile", "rtx-any")
+    store, loaded = tmp_path / "store", load_bundle(bundle)
+    done = _engine("build", bundle, store, "--profile", "rtx-any", "--phantoms", "0")
     assert done.exit_code == 0, done.output
-    if "no backend of this version runs tensorrt-rtx engines" not in done.stdout:
-        pytest.skip("this version has a backend for them")
-    assert not (tmp_path / "store" / "serving.json").exists()
-    text = _engine("inspect", bundle, tmp_path / "store").stdout
-    assert "kernels; 0 of" in text
+    if "not qualified on this machine" not in done.stdout:
+        pytest.skip("this machine has a GPU; tests/gpu runs the engines")
+    assert "kept, and none serves; on their device: edge-sacro engine qualify" in done.stdout
+    assert not (store / "serving.json").exists()
+    assert "kernels; 0 of" in (text := _engine("inspect", bundle, store).stdout)
     assert "sm80" in text
+    refused = _engine("qualify", bundle, store, "--profile", "rtx-any", "--phantoms", "0")
+    assert refused.exit_code == 41
+    assert refused.stderr.count("[backend_unavailable]") == 1
+    monkeypatch.setitem(
+        PLAN_BACKENDS,
+        "tensorrt-rtx",
+        lambda spec, _, threads: _StandIn(spec, loaded.model(spec.name, "fp32", "onnxruntime"), threads),
+    )
+    done = _engine("qualify", bundle, store, "--profile", "rtx-any", "--phantoms", "0")
+    assert done.exit_code == 0, done.output
+    assert "ran there with launch: graph" in _engine("inspect", bundle, store).stdout
+    answer = _run("infer", "--json", "--bundle", bundle, "--engines", store, write_dicom(tmp_path / "a.dcm"))
+    assert json.loads(answer.stdout)["results"][0]["backend"]["name"] == "tensorrt-rtx"
