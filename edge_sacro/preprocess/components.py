@@ -22,9 +22,15 @@ def largest_component(mask: Mask, *, connectivity: int, tie: int) -> Mask | None
         tie: which of several largest is kept, an index into them by their first pixels column by column (the published
             arrays are transposed): 0 the first, -1 the last.
     """
-    count, numbers = cv2.connectedComponents(mask.view(np.uint8), connectivity=connectivity)
-    if count < 3:
-        return mask if count == 2 else None
+    box = bounds(mask)
+    if box is None:
+        return None
+    inside = slice(box.y0, box.y1), slice(box.x0, box.x1)
+    count, numbers = cv2.connectedComponents(
+        np.ascontiguousarray(mask[inside]).view(np.uint8), connectivity=connectivity
+    )
+    if count == 2:
+        return mask
     areas = np.bincount(numbers.ravel(), minlength=count)[1:]
     tied = [int(number) for number in np.flatnonzero(areas == areas.max()) + 1]
     if len(tied) > 1:
@@ -32,7 +38,9 @@ def largest_component(mask: Mask, *, connectivity: int, tie: int) -> Mask | None
         first = np.zeros(count, np.int64)
         first[by_column[::-1]] = np.arange(by_column.size)[::-1]  # the last one written is the first pixel
         tied.sort(key=lambda number: int(first[number]))
-    return np.asarray(numbers == tied[tie])
+    largest = np.zeros_like(mask)
+    largest[inside] = numbers == tied[tie]
+    return largest
 
 
 def bounds(mask: Mask) -> Box | None:

@@ -22,6 +22,7 @@ VERSION = "normaliser-1"
 LOW, HIGH = 0.005, 0.998
 FLAT_FRACTION = 0.01
 
+_TABLE = 1 << 16
 _EXACT_SINGLE = 1 << 24
 """Pixels that are counted at once: OpenCV's histograms are whole numbers in single precision."""
 
@@ -37,7 +38,10 @@ def eight_bit_from_radiograph(radiograph: Radiograph) -> npt.NDArray[np.uint8]:
     for start in range(0, index.shape[0], rows := max(_EXACT_SINGLE // index.shape[1], 1)):
         part = np.ascontiguousarray(index[start : start + rows])
         counts += cv2.calcHist([part], [0], None, [counts.size], [0, counts.size]).ravel().astype(np.int64)
-    return np.take(eight_bit_table(radiograph.grayscale, counts), index)
+    table = eight_bit_table(radiograph.grayscale, counts)
+    whole = np.zeros(_TABLE, np.uint8)  # what OpenCV takes; no pixel lies beyond the grayscale's own part
+    whole[: table.size] = table
+    return np.asarray(cv2.LUT(index, whole), dtype=np.uint8)
 
 
 def _index(radiograph: Radiograph) -> npt.NDArray[np.uint16]:

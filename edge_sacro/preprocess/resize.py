@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 Size = tuple[int, int]
 """Rows and columns."""
-
-_EXACT_SINGLE = 1 << 24
-"""Whole numbers up to this are exact in single precision."""
 
 
 def area_resize(image: npt.NDArray[np.generic], size: Size) -> npt.NDArray[np.float32]:
@@ -39,10 +37,16 @@ def area_resize(image: npt.NDArray[np.generic], size: Size) -> npt.NDArray[np.fl
     row_start, row_end = _bins(image.shape[0], size[0])
     column_start, column_end = _bins(image.shape[1], size[1])
     count = np.outer(row_end - row_start, column_end - column_start)
-    small = image.dtype == np.uint8 and int(count.max()) * 255 < _EXACT_SINGLE
-    accumulator = np.float32 if small else np.float64
-    sums = _bin_sums(image, row_start, row_end, accumulator)
-    sums = _bin_sums(np.ascontiguousarray(sums.T), column_start, column_end, accumulator).T
+    if image.dtype == np.uint8:
+        depth = cv2.CV_32S if image.size * 255 < 1 << 31 else cv2.CV_64F
+        total = cv2.integral(np.ascontiguousarray(image), sdepth=depth)
+        rows = np.take(total, row_end, axis=0)
+        rows -= np.take(total, row_start, axis=0)
+        sums = np.take(rows, column_end, axis=1)
+        sums -= np.take(rows, column_start, axis=1)
+    else:
+        sums = _bin_sums(image, row_start, row_end)
+        sums = _bin_sums(np.ascontiguousarray(sums.T), column_start, column_end).T
     return np.ascontiguousarray(sums / count, dtype=np.float32)
 
 
@@ -84,7 +88,7 @@ def nearest_inverse(labels: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
     _check(labels, size)
     rows = _nearest_index(labels.shape[0], size[0])
     columns = _nearest_index(labels.shape[1], size[1])
-    return np.ascontiguousarray(labels[:, columns][rows])
+    return np.take(np.take(labels, columns, axis=1), rows, axis=0)
 
 
 def center_crop_or_pad(image: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
@@ -135,10 +139,9 @@ def _bin_sums(
     image: npt.NDArray[Any],
     start: npt.NDArray[np.int64],
     end: npt.NDArray[np.int64],
-    accumulator: type[np.floating[Any]],
-) -> npt.NDArray[Any]:
+) -> npt.NDArray[np.float64]:
     """Sum of the rows of each bin."""
-    sums = image[start].astype(accumulator)
+    sums: npt.NDArray[np.float64] = image[start].astype(np.float64)
     for offset in range(1, int((end - start).max())):
         inside = np.flatnonzero(start + offset < end)
         if inside.size == start.size:

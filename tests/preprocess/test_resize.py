@@ -137,3 +137,12 @@ def test_the_longer_side_sets_the_scale(size: tuple[int, int], expected: tuple[i
 def test_what_cannot_be_resized_is_refused(resize: object, shape: tuple[int, ...], size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="cannot resize"):
         resize(np.zeros(shape, np.float32), size)  # type: ignore[operator]
+
+
+def test_an_image_whose_sum_passes_32_bits_is_averaged_all_the_same() -> None:
+    image = np.full((3000, 3000), 255, np.uint8)
+    image[-1, -1] = 0
+    assert image.size * 255 > 1 << 31
+    resized = area_resize(image, (100, 100))
+    assert resized[:-1].min() == resized.max() == 255
+    assert resized[-1, -1] == np.float32(255 * (1 - 1 / 900)), "negative control"
