@@ -9,6 +9,9 @@ from edge_sacro.evaluation import curves
 
 Array = npt.NDArray[np.floating]
 
+FAINT = 1e-3
+"""Part of the strongest channel's range up to which another channel of an explanation says nothing."""
+
 
 class Difference:
     """Differences of one tensor, pooled over the calls of a network.
@@ -72,15 +75,20 @@ def map_agreement(reference: Array, contender: Array) -> tuple[float, float]:
         contender: of the same shape.
 
     Returns:
-        Pearson's correlation, -1 to 1, where a map that is flat on one side alone counts as 0 and on both as 1; and
-        the distance between both maps' highest values, in cells.
+        Pearson's correlation, -1 to 1, where a map that is flat on one side alone counts as 0; and the distance
+        between both maps' highest values, in cells. A channel that is ``FAINT`` on both sides says nothing and is left
+        out: that of the class which a network is certain to be absent holds rounding alone.
     """
     rows, columns = reference.shape[-2:]
+    pairs = list(zip(reference.reshape(-1, rows, columns), contender.reshape(-1, rows, columns), strict=True))
+    faint = FAINT * max(float(np.ptp(a)) for a, _ in pairs)
     correlation, distance = 1.0, 0.0
-    for a, b in zip(reference.reshape(-1, rows, columns), contender.reshape(-1, rows, columns), strict=True):
-        flat = [bool(np.ptp(each) == 0) for each in (a, b)]
-        if any(flat):
-            correlation = min(correlation, 1.0 if all(flat) else 0.0)
+    for a, b in pairs:
+        ranges = [float(np.ptp(each)) for each in (a, b)]
+        if max(ranges) <= faint:
+            continue
+        if min(ranges) == 0:
+            correlation = 0.0
             continue
         correlation = min(correlation, float(np.corrcoef(a.ravel(), b.ravel())[0, 1]))
         peaks = [np.array(np.unravel_index(int(np.argmax(each)), each.shape)) for each in (a, b)]

@@ -156,3 +156,13 @@ def test_a_map_that_vanished_on_one_side_does_not_agree() -> None:
     assert (correlation, distance) == (pytest.approx(1), 0)
     assert map_agreement(some, vanished)[0] == 0
     assert map_agreement(vanished, vanished)[0] == pytest.approx(1)
+
+
+def test_a_channel_that_holds_rounding_alone_is_left_out_and_one_that_does_not_is_judged() -> None:
+    random = np.random.default_rng(3)
+    one = random.uniform(size=(1, 2, 5, 5)).astype(np.float32)
+    other = one.copy()
+    for part, agree in ((1e-4, True), (1e-2, False)):
+        one[:, 0], other[:, 0] = part * random.uniform(size=(2, 5, 5))
+        correlation, _ = map_agreement(one, other)
+        assert (correlation > 0.99) == agree, correlation
