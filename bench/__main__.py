@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from bench.budgets_command import budgets
 from bench.factory_command import factory
+from bench.growth_command import growth
 from bench.parity import parity
 from bench.peers_command import peers
 from bench.systems_command import systems
@@ -15,7 +17,9 @@ def main() -> None:
     """Measure bundles and published systems: beside FP32, beside peers, against budgets."""
 
 
+main.add_command(budgets)
 main.add_command(factory)
+main.add_command(growth)
 main.add_command(parity)
 main.add_command(peers)
 main.add_command(systems)

@@ -59,7 +59,8 @@ brightness, contrast and line energy in the true joint boxes, fitted on the held
 
 {points}
 
-On 500 phantoms by `edge-sacro evaluate`: [evaluation.md](evaluation.md). In INT8 and FP16: [precisions.md](precisions.md).
+On 500 phantoms by `edge-sacro evaluate`: [evaluation.md](evaluation.md). In INT8 and FP16:
+[precisions.md](precisions.md).
 
 Pictures: `loss-curves.png`, `roc.png`, `iou.png`, and the cases met worst (`worst-phantom.png`: green is true, white
 found).
