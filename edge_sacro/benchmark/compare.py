@@ -146,7 +146,8 @@ def _unlike(a: Document, b: Document) -> list[str]:
         )
     files = [sorted(each.sha256 for each in document.inputs) for document in (a, b)]
     if files[0] != files[1]:
-        told.append("the inputs differ by their SHA-256")
+        pixels = [sorted(each.pixels_sha256 for each in document.inputs) for document in (a, b)]
+        told.append(f"the input files differ{', though not their pixels' if pixels[0] == pixels[1] else ''}")
     return told
 
 

@@ -224,7 +224,7 @@ class Tegrastats(Meter):
             silence.cancel()
             _end(process)
         if total_from_rails(rails_from_line(line)) is None:
-            raise NotMeasured("tegrastats tells no known power rail; on JetPack 7 it tells them to root alone")
+            raise NotMeasured("tegrastats tells no known power rail; some releases tell them to root alone")
 
     def start(self) -> None:  # noqa: D102 - as the base says
         self._lines: list[tuple[float, str]] = []

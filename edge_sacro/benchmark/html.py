@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from edge_sacro.benchmark.document import TOTAL, Document
-from edge_sacro.benchmark.text import number, quantile_cells
+from edge_sacro.benchmark.text import number, quantile_cells, threads_in_words
 from edge_sacro.parity.page import page, plotted, section, table
 from edge_sacro.parity.svg import Axis, Plot, Series, nice_step
 
@@ -18,13 +18,12 @@ _QUANTILE_HEADS = ("p50", "p90", "p99", "largest", "runs")
 def html_from_document(document: Document) -> str:
     """The whole page."""
     bundle, setup = document.bundle, document.setup
-    threads = "all processors" if setup.threads is None else f"{setup.threads} threads"
     title = f"Benchmark: {bundle.name} {bundle.version}"
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="note">{escape(bundle.statement)} System {escape(bundle.system)}; edge-sacro '
         f"{escape(document.software.version)} on {escape(setup.backend)} {escape(setup.backend_version)}, "
-        f"{setup.precision}, {threads}.</p>",
+        f"{setup.precision}, {threads_in_words(setup.threads)}.</p>",
         _warnings(document),
         section("Stages, milliseconds", _stages(document), _quantile_note(document)),
         plotted("Every run, by stage", stage_plot(document), "One mark a run; stages in the order in which they run."),

@@ -21,7 +21,7 @@ PARTS = ("VDD_GPU_SOC", "VDD_CPU_CV", "VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0
 
 
 def rails_from_line(line: str) -> dict[str, float]:
-    """Present power in W of every rail that one line tells; empty where it tells none, as without root on JetPack 7."""
+    """Present power in W of every rail that one line tells; empty where it tells none, as some do without root."""
     return {name: int(milliwatts) / 1e3 for name, milliwatts in _RAIL.findall(line)}
 
 

@@ -11,7 +11,7 @@ from edge_sacro.benchmark.document import Document, Quantiles
 def text_from_document(document: Document) -> str:
     """Every figure, and what makes it doubtful."""
     setup, bundle = document.setup, document.bundle
-    threads = "all processors" if setup.threads is None else f"{setup.threads} threads"
+    threads = threads_in_words(setup.threads)
     lines = [
         f"{bundle.name} {bundle.version} ({bundle.system}) on {setup.backend} {setup.backend_version}, "
         f"{setup.precision}, {threads}; {setup.runs} runs after {setup.warmup}",
@@ -38,6 +38,11 @@ def text_from_comparison(comparison: Comparison) -> str:
         rows.append((each.stage, f"{each.a_ms:.3f}", f"{each.b_ms:.3f}", f"{each.ratio:.3f}", interval, each.verdict))
     notes = [f"note: {note}" for note in comparison.notes]
     return "\n".join([*columns(rows), *notes]) + "\n"
+
+
+def threads_in_words(threads: int | None) -> str:
+    """Threads inside one inference."""
+    return "all processors" if threads is None else "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

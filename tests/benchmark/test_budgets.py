@@ -188,3 +188,14 @@ def test_the_command_tells_every_stage_and_what_is_not_judged(
     assert broken.exit_code == 83
     assert "read       broken" in broken.stdout
     assert CliRunner().invoke(main, ["budgets", "--profile", "rtx-40"]).exit_code == 2
+
+
+def test_the_docs_have_the_table_and_the_growth_that_was_kept() -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text()
+    for row in budgets_from_file().values():
+        if isinstance(row, Measured):
+            line = re.search(rf"^\| `{row.stage}` \| {row.yardstick}.* \| {row.seen:g} \| {row.most:g} \|$", text, re.M)
+            assert line is not None, row
+    size = json.loads((ROOT / "bench" / "results" / "growth.json").read_text())["axes"][0]
+    for fit in size["fits"]:
+        assert f"| `{fit['stage']}` | {fit['exponent']:.2f} | {fit['error']:.2f} |" in text
