@@ -1,4 +1,4 @@
-"""The calls of the CUDA driver that pycuda has not: graphs, and one stream that waits for another.
+"""The calls of the CUDA driver that pycuda has not, or not alone: graphs, a stream that waits for another's, contexts.
 
 Handles are integers. The context must be current. What a call made, the caller gives back.
 """
@@ -96,6 +96,14 @@ class CudaDriver:
             DriverError: the driver refuses.
         """
         self._call("cuGraphExecDestroy", _handle(graph))
+
+    def pop_context(self) -> None:
+        """Take the current context off this thread's stack.
+
+        Raises:
+            DriverError: there is none.
+        """
+        self._call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))
 
     def event(self) -> int:
         """A new event's handle.

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_sacro.engine.base import Array, TensorSpec
-from edge_sacro.engine.trt_driver import DriverError
+from edge_sacro.engine.trt_driver import CudaDriver, DriverError
 from edge_sacro.errors import BackendFailed, BackendUnavailable, InternalError
 
 Memory = Literal["copied", "mapped"]
@@ -155,6 +155,20 @@ class Gpu:
                 self._stream = None
         finally:
             self._stream = self._context = None
+            self._detach(context)
+
+    def _detach(self, context: Any) -> None:
+        """Give the context back, in whatever thread.
+
+        pycuda does so only where it is the thread's current one, and leaves it on the driver's own stack then, from
+        which it is therefore taken first.
+        """
+        try:
+            context.push()
+            CudaDriver().pop_context()
+        except (self._driver.Error, DriverError) as error:
+            raise self._failed("closing the context", error) from error
+        finally:
             context.detach()
 
     def _failed(self, doing: str, error: Exception) -> BackendFailed:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import types
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
+from tests.engines.fake_libcuda import FakeLibrary
+
 FRESH = 0xCD
 """What new memory is filled with, so that who counts on zeros is found out."""
-
-NOT_SUPPORTED = 900
 
 
 class Error(Exception):
@@ -62,6 +62,7 @@ class FakeGpu:
         live: allocations, streams, events, graphs and contexts that were not given back.
         calls: names of calls, in order.
         fails: error that a call raises, or its status where it is the driver's own library's.
+        current, active: how deep the context is on the driver's stack, and on pycuda's.
         busy: how many looks at a stream find it busy before its work is done; None for ever.
     """
 
@@ -71,14 +72,14 @@ class FakeGpu:
         self.calls: list[str] = []
         self.fails: dict[str, Exception | int] = {}
         self.busy: int | None = 0
-        self.current = 0
+        self.current = self.active = 0
         self.streams: dict[int, FakeStream] = {}
         self.graphs: dict[int, list[Callable[[], None]]] = {}
         self.events: dict[int, tuple[FakeStream, int]] = {}
         self.memory: dict[int, Any] = {}
         self._number = 100
         self.driver = _driver_module(self)
-        self.library = _Library(self)
+        self.library = FakeLibrary(self)
 
     def call(self, name: str, *, context: bool = True) -> int:
         """Note a call; raise, or give the status, that it was told to fail with."""
@@ -100,7 +101,8 @@ class FakeGpu:
 
     def leaks(self) -> dict[str, int]:
         """What is not given back, or was too often."""
-        return {name: count for name, count in self.live.items() if count}
+        stacks = {"driver's stack": self.current, "pycuda's stack": self.active}
+        return {name: count for name, count in {**self.live, **stacks}.items() if count}
 
     def count(self, name: str) -> int:
         return self.calls.count(name)
@@ -154,13 +156,18 @@ def _driver_module(gpu: FakeGpu) -> Any:  # noqa: C901 - the module's functions,
         def push(self) -> None:
             gpu.call("push", context=False)
             gpu.current += 1
+            gpu.active += 1
 
         @staticmethod
         def pop() -> None:
             gpu.current -= 1
+            gpu.active -= 1
 
         def detach(self) -> None:
-            gpu.live["context"] -= 1
+            """As pycuda: nothing where it is not active; and the driver's own stack is left as it is."""
+            if gpu.active:
+                gpu.active -= 1
+                gpu.live["context"] -= 1
 
     class Device:
         def __init__(self, index: int) -> None:
@@ -245,92 +252,3 @@ def _bytes(gpu: FakeGpu, address: int, nbytes: int) -> Any:
     memory = gpu.memory[address]
     assert nbytes <= memory.nbytes, f"{nbytes} bytes of {memory.nbytes}"
     return memory[:nbytes]
-
-
-class _Library:
-    """What ``ctypes.CDLL("libcuda.so.1")`` finds, as far as the backend calls it; arguments are ctypes' own."""
-
-    _TEXTS: ClassVar[dict[int, bytes]] = {NOT_SUPPORTED: b"operation not permitted when stream is capturing"}
-
-    def __init__(self, gpu: FakeGpu) -> None:
-        self._gpu = gpu
-
-    def cuGetErrorString(self, status: Any, text: Any) -> int:  # noqa: N802 - the driver's own names
-        text._obj.value = self._TEXTS.get(status.value, b"told to fail")
-        return 0
-
-    def cuStreamBeginCapture_v2(self, stream: Any, mode: Any) -> int:  # noqa: N802
-        status = self._gpu.call("begin_capture")
-        if not status:
-            assert mode.value == 1, "another thread would end it"
-            found = self._gpu.streams[stream.value]
-            assert found.done == len(found.work), "the stream is not idle"
-            found.capture = []
-        return status
-
-    def cuStreamEndCapture(self, stream: Any, graph: Any) -> int:  # noqa: N802
-        status = self._gpu.call("end_capture")
-        found = self._gpu.streams[stream.value]
-        work, found.capture = found.capture, None
-        assert work is not None
-        if found.broken:
-            return NOT_SUPPORTED
-        if not status:
-            graph._obj.value = self._made("graph", work)
-        return status
-
-    def cuGraphInstantiateWithFlags(self, executable: Any, graph: Any, flags: Any) -> int:  # noqa: N802
-        assert flags.value == 0
-        status = self._gpu.call("instantiate")
-        if not status:
-            executable._obj.value = self._made("executable graph", self._gpu.graphs[graph.value])
-        return status
-
-    def cuGraphLaunch(self, graph: Any, stream: Any) -> int:  # noqa: N802
-        status = self._gpu.call("graph_launch")
-        for step in self._gpu.graphs[graph.value] if not status else ():
-            self._gpu.streams[stream.value].queue(step)
-        return status
-
-    def cuGraphDestroy(self, graph: Any) -> int:  # noqa: N802
-        return self._gone("graph", graph)
-
-    def cuGraphExecDestroy(self, graph: Any) -> int:  # noqa: N802
-        return self._gone("executable graph", graph)
-
-    def cuEventCreate(self, event: Any, flags: Any) -> int:  # noqa: N802
-        assert flags.value == 2, "times would cost"
-        status = self._gpu.call("event_create")
-        if not status:
-            event._obj.value = self._gpu.number()
-            self._gpu.live["event"] += 1
-        return status
-
-    def cuEventDestroy_v2(self, event: Any) -> int:  # noqa: N802
-        assert event.value
-        self._gpu.live["event"] -= 1
-        return self._gpu.call("event_destroy")
-
-    def cuEventRecord(self, event: Any, stream: Any) -> int:  # noqa: N802
-        status = self._gpu.call("event_record")
-        found = self._gpu.streams[stream.value]
-        self._gpu.events[event.value] = (found, len(found.work))
-        return status
-
-    def cuStreamWaitEvent(self, stream: Any, event: Any, flags: Any) -> int:  # noqa: N802
-        assert flags.value == 0
-        status = self._gpu.call("wait_event")
-        other, until = self._gpu.events[event.value]
-        self._gpu.streams[stream.value].queue(lambda: other.drain(until))
-        return status
-
-    def _made(self, kind: str, work: list[Callable[[], None]]) -> int:
-        number = self._gpu.number()
-        self._gpu.graphs[number] = work
-        self._gpu.live[kind] += 1
-        return number
-
-    def _gone(self, kind: str, graph: Any) -> int:
-        self._gpu.live[kind] -= 1
-        del self._gpu.graphs[graph.value]
-        return self._gpu.call("destroy " + kind)

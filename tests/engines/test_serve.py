@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,22 +13,18 @@ import numpy as np
 import pytest
 
 from edge_sacro.bundle import Bundle, load_bundle
-from edge_sacro.engine import NetworkSpec, TensorSpec, build, open_engine
+from edge_sacro.engine import NetworkSpec, TensorSpec, build
 from edge_sacro.engine.base import Array, Engine
-from edge_sacro.engine.build import Built, sealed_fields
-from edge_sacro.engine.compiled import PLAN_BACKENDS
-from edge_sacro.engine.profiles import profile_from_name
-from edge_sacro.engine.seal import Seal, sha256
+from edge_sacro.engine.seal import sha256
 from edge_sacro.engine.serve import (
     QualifiedEngines,
     SwappingEngine,
     check_seal,
     open_sealed,
-    order_from_bundle,
     slot_from_bundle,
 )
-from edge_sacro.engine.store import EngineStore, Qualification
-from edge_sacro.errors import BackendUnavailable, EngineError, EngineNotQualified, EngineStale
+from edge_sacro.engine.store import EngineStore
+from edge_sacro.errors import EngineError, EngineNotQualified, EngineStale
 from edge_sacro.runtime import Runtime
 from tests.engines.shelf import NETWORKS, PROFILE, built, noise, qualified, tiny_bundle
 from tests.tiny import classifier, manifest_fields, without_timings, write_bundle, write_dicom
@@ -125,56 +120,6 @@ def test_an_engine_that_is_not_qualified_does_not_serve(bundle: Bundle, store: E
     store.serve({slot_from_bundle(bundle, "classifier", "fp32"): stranger})
     with pytest.raises(EngineNotQualified):
         Runtime(bundle, opener=QualifiedEngines(store, bundle, "fp32"))
-
-
-def _plan(store: EngineStore, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Key of an engine that is sealed as TensorRT-RTX's and qualified, whatever its bytes are."""
-    monkeypatch.setattr(build, "builder_version", lambda _: "1.7.1")
-    order = order_from_bundle(bundle, "classifier", "fp32", profile_from_name("rtx-40"))
-    key = store.add(Built(b"plan", Seal(**sealed_fields(order), engine_sha256=sha256(b"plan")), 0.0))
-    limits = {"max_difference": 0.0, "mean_difference": 0.0, "max_limit": 1.0, "mean_limit": 1.0, "passed": True}
-    counts = {"phantom_inputs": 0, "noise_inputs": 4, "inputs_sha256": "0" * 64, "reference": "none"}
-    store.write_qualification(Qualification(key=key, engine_sha256=sha256(b"plan"), **counts, **limits))
-    return key
-
-
-def test_an_engine_of_a_gpu_opens_with_the_gpus_backend(
-    bundle: Bundle, store: EngineStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: list[Any] = []
-
-    def opened(spec: NetworkSpec, plan: bytes, threads: int) -> Engine:
-        given.append((spec.name, plan, threads))
-        return _Slow(1)
-
-    monkeypatch.setitem(PLAN_BACKENDS, "tensorrt-rtx", opened)
-    key = _plan(store, bundle, monkeypatch)
-    store.serve({slot_from_bundle(bundle, "classifier", "fp32"): key})
-    engines = QualifiedEngines(store, bundle, "fp32")
-    spec = bundle.manifest.networks["classifier"].spec("classifier")
-    with engines("onnxruntime", spec, b"", 3).pinned() as engine:
-        assert engine.backend == "slow"
-    assert given == [("classifier", b"plan", 3)]
-    store.forget_qualification(key)
-    with pytest.raises(EngineNotQualified):
-        engines("onnxruntime", spec, b"", 3)
-    assert len(given) == 1, "it is not even opened"
-
-
-def test_an_engine_of_a_gpu_is_refused_where_there_is_none(
-    bundle: Bundle, store: EngineStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pycuda", None)
-    key = _plan(store, bundle, monkeypatch)
-    with pytest.raises(BackendUnavailable, match="pycuda cannot be used"):
-        QualifiedEngines(store, bundle, "fp32").put_into_service({"classifier": key})
-    assert store.service(slot_from_bundle(bundle, "classifier", "fp32")) is None
-
-
-def test_a_plans_backend_opens_no_onnx_file_and_says_what_to_do() -> None:
-    with pytest.raises(BackendUnavailable, match="there is no backend 'tensorrt'") as caught:
-        open_engine("tensorrt", SPEC, b"", 1)
-    assert "--engines" in caught.value.remedy
 
 
 def test_a_swap_and_a_rollback_reach_a_runtime_that_runs(bundle: Bundle, store: EngineStore, tmp_path: Path) -> None:
