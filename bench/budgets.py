@@ -123,7 +123,7 @@ def budgets_from_file(path: Path = FILE) -> Budgets:
 
 
 def samples(
-    file: Path, runs: int, threads: int, backend: str = "onnxruntime", opener: Opener = open_engine
+    file: Path, runs: int, threads: int, opener: Opener = open_engine
 ) -> list[tuple[dict[str, float], dict[str, float]]]:
     """Rounds of the bundle that ships, each beside the yardsticks: milliseconds by stage and by yardstick.
 
@@ -131,11 +131,10 @@ def samples(
         file: a DICOM file that it takes.
         runs: rounds, after one that is not counted.
         threads: inside a network.
-        backend: of the runtime; the yardstick's network is ONNX Runtime's.
         opener: the seam at which the negative control slows a stage down.
     """
     with (
-        Runtime(threads=threads, backend=backend, opener=opener) as runtime,
+        Runtime(threads=threads, opener=opener) as runtime,
         Yardsticks(file, read(file).stored, threads) as yardsticks,
     ):
         rounds = [(runtime.infer(file).timings_ms, yardsticks.measure()) for _ in range(runs + 1)]

@@ -18,11 +18,10 @@ SEED = 976_000
 @click.option("--profile", metavar="NAME", help="Device profile.  [default: this machine's processor]")
 @click.option("--runs", default=15, show_default=True, type=click.IntRange(3), help="Rounds.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Inside a network.")
-@click.option("--backend", default="onnxruntime", show_default=True, help="Of the runtime.")
 @click.option("--budgets", "table", type=click.Path(path_type=Path), help="Table.  [default: bench/budgets.toml]")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the lines as JSON.")
 @exits_with_code
-def budgets(profile: str | None, runs: int, threads: int, backend: str, table: Path | None, out: Path | None) -> None:
+def budgets(profile: str | None, runs: int, threads: int, table: Path | None, out: Path | None) -> None:
     """Hold each stage to its budget: its time by that of a fixed yardstick, in the same run, median over the rounds.
 
     Exit code 83: a ratio is above its budget, or a stage has no row. 2: no row of the profile is measured.
@@ -38,7 +37,7 @@ def budgets(profile: str | None, runs: int, threads: int, backend: str, table: P
     with tempfile.TemporaryDirectory() as folder:
         write_study(Path(folder), 1, SEED)
         (file,) = Path(folder).glob("*.dcm")
-        lines = judged(rows, chosen, samples(file, runs, threads, backend))
+        lines = judged(rows, chosen, samples(file, runs, threads))
     for line in lines:
         shown = "" if line.ratio is None else f"{line.stage_ms:.2f} ms, {line.ratio:g} times {line.yardstick!r}; "
         click.echo(f"{line.stage:10} {line.verdict:11} {shown}{line.why}")

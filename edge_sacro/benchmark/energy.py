@@ -7,12 +7,12 @@ import itertools
 import subprocess
 import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
+from edge_sacro.benchmark.meter import Meter, NotMeasured, Reading
 from edge_sacro.benchmark.processes import text_of
 from edge_sacro.benchmark.rails import rails_from_line, total_from_rails
 
@@ -23,45 +23,6 @@ FIRST_LINE_S = 5.0
 
 SAMPLE_S = 0.5
 """Between two looks at a counter, which must not run round in between: RAPL's hold minutes at full power."""
-
-
-class NotMeasured(Exception):
-    """A meter is not here, or does not tell; the message says why. Never leaves this package."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one meter told.
-
-    Attributes:
-        covers: what of the device it measures.
-        joules: in all.
-        rails: joules by rail.
-        seconds: that it covers.
-    """
-
-    covers: str
-    joules: float
-    rails: dict[str, float]
-    seconds: float
-
-
-class Meter(ABC):
-    """Measures from ``start`` to ``stop``. Making one raises :class:`NotMeasured` where it is not here."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def start(self) -> None:
-        """Begin."""
-
-    @abstractmethod
-    def stop(self) -> Reading:
-        """End, and tell.
-
-        Raises:
-            NotMeasured: nothing was told meanwhile.
-        """
 
 
 class _Counters(Meter):

@@ -68,7 +68,7 @@ def drift_plot(document: Document) -> Plot:
         x=Axis("run", 0.0, len(samples) + 1.0),
         y=Axis("ms", 0.0, _reach(max(samples))),
         series=series,
-        horizontals=[(median, f"median {median:g}")],
+        horizontals=[(median, f"median {median:.4g}")],
     )
 
 

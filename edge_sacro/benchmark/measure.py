@@ -27,6 +27,7 @@ from edge_sacro.benchmark.document import (
     Warm,
 )
 from edge_sacro.benchmark.environment import Usage, environment, load, warnings
+from edge_sacro.benchmark.meter import Meter, NotMeasured, Reading
 from edge_sacro.benchmark.order import Order, answered, open_runtime
 from edge_sacro.benchmark.processes import children_peak_mb, resident_mb
 from edge_sacro.benchmark.quantiles import METHOD, quantiles_from_samples, rounded
@@ -57,7 +58,7 @@ class Plan:
     streams: Sequence[int] = (1, 2, 4)
     cold: int = 3
     opener: Opener | None = None
-    meters: dict[str, Callable[[], energy.Meter]] | None = None
+    meters: dict[str, Callable[[], Meter]] | None = None
     tell: Callable[[str], None] = field(default=lambda _: None)
 
 
@@ -175,23 +176,30 @@ def _warm(
     rows = []
     for meter in found:
         meter.start()
-    for _ in range(plan.runs):
-        for file in files:
-            result = runtime.infer(file, name="input")
-            rows.append(result.timings_ms)
-            answers[file].add(result.probability)
-    told = []
-    for meter in found:
-        try:
-            told.append(_energy(meter.name, meter.stop(), len(rows)))
-        except energy.NotMeasured as error:  # noqa: PERF203 - one that failed leaves the others
-            missing[meter.name] = str(error)
+    try:
+        for _ in range(plan.runs):
+            for file in files:
+                result = runtime.infer(file, name="input")
+                rows.append(result.timings_ms)
+                answers[file].add(result.probability)
+    finally:
+        readings = {meter.name: _stopped(meter) for meter in found}
+    told = [_energy(name, each, len(rows)) for name, each in readings.items() if isinstance(each, Reading)]
+    missing |= {name: str(each) for name, each in readings.items() if isinstance(each, NotMeasured)}
     changed = sum(len(values) > 1 for values in answers.values())
     odd = [f"{changed} of {len(files)} inputs were answered with different probabilities in different runs"]
     return rows, told, missing, odd if changed else []
 
 
-def _energy(meter: str, reading: energy.Reading, assessments: int) -> Energy:
+def _stopped(meter: Meter) -> Reading | NotMeasured:
+    """What a meter told, or why it told nothing."""
+    try:
+        return meter.stop()
+    except NotMeasured as error:
+        return error
+
+
+def _energy(meter: str, reading: Reading, assessments: int) -> Energy:
     return Energy(
         meter=meter,
         covers=reading.covers,

@@ -77,7 +77,7 @@ def test_measured_rows_leave_room_and_the_others_say_why() -> None:
 
 class _Slow(AroundEngine):
     def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
-        time.sleep(0.4)
+        time.sleep(0.3)
         return super()._run(inputs, deadline)
 
 
@@ -92,7 +92,7 @@ def test_a_stage_slowed_on_purpose_breaks_its_budget_and_no_other_networks(
 ) -> None:
     rows = budgets_from_file()
     before = {line.stage: line for line in judged(rows, "x86-cpu", usual)}
-    after = {line.stage: line for line in judged(rows, "x86-cpu", module.samples(phantom, 3, 1, opener=slowed))}
+    after = {line.stage: line for line in judged(rows, "x86-cpu", module.samples(phantom, 5, 1, opener=slowed))}
     assert before["classify"].verdict == "held"
     assert after["classify"].verdict == "broken"
     assert before["segment"].verdict == after["segment"].verdict == "held"

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_sacro.benchmark import energy
 from edge_sacro.benchmark.document import Document, document_from_file, json_from_document
 from edge_sacro.benchmark.measure import Plan, measure
+from edge_sacro.benchmark.meter import Meter, NotMeasured, Reading
 from edge_sacro.benchmark.order import Order
 from edge_sacro.engine import Engine, NetworkSpec, open_engine
 from edge_sacro.engine.base import Array
-from edge_sacro.errors import BackendUnavailable, BundleNotFound, InputNotFound, NotDicom, UsageError
+from edge_sacro.errors import BackendFailed, BackendUnavailable, BundleNotFound, InputNotFound, NotDicom, UsageError
 from edge_sacro.parity.watch import AroundEngine
 from tests.benchmark.conftest import PATIENT
 from tests.tiny import write_dicom
@@ -112,28 +112,55 @@ def test_a_document_is_read_back_as_it_was_and_others_are_refused(measured: Docu
         document_from_file(str(tmp_path / "absent.json"))
 
 
-class _Meter(energy.Meter):
+class _Meter(Meter):
     name = "fake"
-
-    def __init__(self, told: bool = True) -> None:
-        self.told = told
+    told = True
 
     def start(self) -> None:
         pass
 
-    def stop(self) -> energy.Reading:
+    def stop(self) -> Reading:
         if not self.told:
-            raise energy.NotMeasured("it broke")
-        return energy.Reading("everything", 30.0, {"a": 10.0, "b": 20.0}, 2.0)
+            raise NotMeasured("it broke")
+        return Reading("everything", 30.0, {"a": 10.0, "b": 20.0}, 2.0)
 
 
 def test_energy_is_shared_among_the_assessments_or_told_missing(bundle: str, image: Path) -> None:
-    meters = {"fake": _Meter, "broken": lambda: _Meter(False)}
+    class Broken(_Meter):
+        name, told = "broken", False
+
+    meters = {"fake": _Meter, "broken": Broken}
     plan = Plan(runs=3, warmup=1, streams=(), cold=0, meters=meters)
     found = measure(Order(bundle, threads=1), plan, [image, image])
     (told,) = found.energy
     assert (told.joules_per_assessment, told.watts) == (5.0, 15.0)
-    assert found.no_energy == {"fake": "it broke"}
+    assert found.no_energy == {"broken": "it broke"}
+
+
+def test_a_meter_is_stopped_when_the_backend_fails(bundle: str, image: Path) -> None:
+    stopped = []
+
+    class Watched(_Meter):
+        def stop(self) -> Reading:
+            stopped.append(True)
+            return super().stop()
+
+    calls = []
+
+    class Failing(AroundEngine):
+        def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
+            calls.append(1)
+            if len(calls) > 3:
+                raise BackendFailed("the device fell off the bus", source="classifier")
+            return super()._run(inputs, deadline)
+
+    def opener(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
+        return Failing(open_engine(backend, spec, model, threads))
+
+    plan = Plan(runs=3, warmup=1, streams=(), cold=0, meters={"fake": Watched}, opener=opener)
+    with pytest.raises(BackendFailed):
+        measure(Order(bundle, threads=1), plan, [image])
+    assert stopped == [True]
 
 
 def test_an_image_that_is_not_assessable_is_measured_and_warned_of(bundle: str, tmp_path: Path) -> None:
