@@ -169,10 +169,9 @@ def test_yardsticks_do_fixed_work(phantom: Path) -> None:
     assert min(taken.values()) > 0
 
 
-def test_the_command_tells_every_stage_and_what_is_not_judged(
-    tmp_path: Path, usual: list[tuple[dict[str, float], dict[str, float]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "samples", lambda *_: usual)
+def test_the_command_tells_every_stage_and_what_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {row.stage: row.seen for row in budgets_from_file().values() if isinstance(row, Measured)}
+    monkeypatch.setattr(module, "samples", lambda *_: [(seen, dict.fromkeys(NAMES, 1.0))])
     monkeypatch.setattr("edge_sacro.phantom.write_study", lambda folder, *_: (folder / "a.dcm").touch())
     out = tmp_path / "lines.json"
     arguments = ["budgets", "--profile", "x86-cpu", "--out", str(out)]
