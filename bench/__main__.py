@@ -6,6 +6,7 @@ import click
 
 from bench.budgets_command import budgets
 from bench.factory_command import factory
+from bench.gpu_command import gpu
 from bench.growth_command import growth
 from bench.parity import parity
 from bench.peers_command import peers
@@ -20,6 +21,7 @@ def main() -> None:
 main.add_command(budgets)
 main.add_command(factory)
 main.add_command(growth)
+main.add_command(gpu)
 main.add_command(parity)
 main.add_command(peers)
 main.add_command(systems)
