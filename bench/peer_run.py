@@ -21,7 +21,7 @@ import numpy.typing as npt
 from edge_sacro.engine import Engine, NetworkSpec
 from edge_sacro.engine.base import Array
 from edge_sacro.locate import CLASSES, SegmentationGeometry
-from edge_sacro.manifest import Manifest
+from edge_sacro.manifest import MANIFEST_NAME, Manifest, manifest_from_json
 from edge_sacro.parity.watch import AroundEngine
 
 Labels = npt.NDArray[np.uint8]
@@ -76,18 +76,17 @@ def _pytorch(threads: int, labels: Labels) -> Any:
 
 def _ours(threads: int, labels: Labels, bundle: Path, backend: str, precision: str) -> Any:
     from bench.stopwatch import Stopwatch
-    from edge_sacro.bundle import load_bundle
     from edge_sacro.manifest import Precision
     from edge_sacro.runtime import Runtime
 
     stopwatch = Stopwatch()
-    loaded = load_bundle(bundle)
+    manifest = manifest_from_json((bundle / MANIFEST_NAME).read_bytes(), str(bundle))
 
     def opener(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
         engine = stopwatch.open(backend, spec, model, threads)
-        return _Labelled(engine, labels, loaded.manifest) if spec.name == "segmenter" else engine
+        return _Labelled(engine, labels, manifest) if spec.name == "segmenter" else engine
 
-    runtime = Runtime(loaded, backend=backend, precision=cast(Precision, precision), threads=threads, opener=opener)
+    runtime = Runtime(bundle, backend=backend, precision=cast(Precision, precision), threads=threads, opener=opener)
 
     def infer(file: Path) -> tuple[float | None, float]:
         result, _, explanation = runtime.infer_explained(file)

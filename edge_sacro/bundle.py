@@ -61,6 +61,10 @@ class Bundle:
             known = ", ".join(sorted(self.manifest.precisions))
             raise UsageError(f"the bundle has no precision {error}; it has {known}", source="precision") from error
 
+    def without_files(self) -> Bundle:
+        """The same for whoever has opened the networks: the files, often hundreds of megabytes, are let go."""
+        return replace(self, files={})
+
 
 def load_bundle(path: str | Path = DEMONSTRATION, trust: Trust | None = None) -> Bundle:
     """Read a bundle whole and check it.

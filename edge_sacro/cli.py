@@ -136,6 +136,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
         opener=opener_from_store(engines, loaded, precision),
         slices=slices,
     ) as runtime:
+        del loaded  # the networks are open, and their files are large
         try:
             for path, source in zip(console.with_progress(files), runtime.read_ahead(files), strict=True):
                 for inferred in pictures.infer(runtime, source):

@@ -96,15 +96,12 @@ class Runtime:
             check_int8(backend)
         self._processor = processor()
         self._rule = Rule(self.operating_point, manifest.guard_band.half_width, self.system.high_risk)
+        threads = threads or os.cpu_count() or 1
         self._engines: dict[str, Engine] = {
-            name: opener(
-                backend,
-                network.spec(name),
-                self.bundle.model(name, self.precision, backend),
-                threads or os.cpu_count() or 1,
-            )
+            name: opener(backend, network.spec(name), self.bundle.model(name, self.precision, backend), threads)
             for name, network in manifest.networks.items()
         }
+        self.bundle = self.bundle.without_files()
 
     def __enter__(self) -> Runtime:
         return self
@@ -205,8 +202,8 @@ class Runtime:
         result, radiograph, assessment = inferred
         if radiograph is None or assessment is None or assessment.maps is None:
             return result, radiograph, None
-        classes = self.bundle.manifest.classes
-        return result, radiograph, explanation_from_maps(assessment.maps, radiograph, classes, class_index)
+        explained = explanation_from_maps(assessment.maps, radiograph, self.bundle.manifest.classes, class_index)
+        return result, radiograph, explained
 
     def _infer(self, source: Readable, label: str) -> _Inferred:
         """One instance, which must hold one image."""
@@ -268,8 +265,8 @@ class Runtime:
     def _backend(self, engines: Mapping[str, Engine]) -> Backend:
         """What computed this result: one backend, or each once where the networks have several."""
         versions = {engine.backend: engine.vendor_version for engine in engines.values()}
-        name, version = "+".join(versions), "+".join(versions.values())
-        return Backend(name=name, version=version, processor=self._processor, precision=self.precision)
+        names, numbers = "+".join(versions), "+".join(versions.values())
+        return Backend(name=names, version=numbers, processor=self._processor, precision=self.precision)
 
     def _selected(self, radiograph: Radiograph, clock: StageClock) -> SliceSelection | None:
         """Whether a slice counts for its series; None where there is no series, or no time."""

@@ -53,6 +53,9 @@ class OrtEngine(Engine):
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.use_deterministic_compute = True
+        # One block laid out beforehand for all tensors is larger than what is in use at any one time, and no faster:
+        # the published segmenter takes 326 MB without it, 394 MB with it.
+        options.enable_mem_pattern = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         if not optimise:
