@@ -12,7 +12,8 @@ from edge_sacro.benchmark.document import Document, json_from_document
 from edge_sacro.benchmark.html import html_from_document
 from edge_sacro.cli import main
 from tests.benchmark.documents import document
-from tests.tiny import write_dicom
+from tests.signed import signed, write_keys
+from tests.tiny import write_bundle, write_dicom
 
 
 def _bench(*arguments: str | Path) -> Result:
@@ -109,3 +110,13 @@ def test_a_page_of_one_run_with_no_stream_is_drawn_too() -> None:
     text = html_from_document(document({"read": [1.0], "total": [1.0]}))
     assert text.count("<svg") == 2
     assert "the kernel has no RAPL zone" in text
+
+
+def test_a_pinned_key_holds_in_this_process_and_in_fresh_ones(image: Path, tmp_path: Path) -> None:
+    keys = write_keys(tmp_path)
+    folder = signed(write_bundle(tmp_path / "bundle"), keys / "maker")
+    quick = [*QUICK, "--cold", "1", "--state", tmp_path / "state.json"]
+    done = _bench(image, "--bundle", folder, *quick, "--trust", keys / "maker.pub")
+    assert done.exit_code == 0, done.output
+    assert "cold start to first answer" in done.stdout
+    assert _bench(image, "--bundle", folder, *quick, "--trust", keys / "other.pub").exit_code == 35
