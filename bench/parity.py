@@ -27,6 +27,7 @@ def parity(  # noqa: PLR0913, PLR0917 - one parameter an option
     bundle: str,
     phantoms: int | None,
     against: tuple[str, ...],
+    engines: str | None,
     budget: str | None,
     control: Control | None,
     threads: int | None,
@@ -39,7 +40,7 @@ def parity(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     Layers are those of the bundle's own files, whatever the control. Exit code 83: the budget is broken.
     """
-    setup = setup_from_options(against, budget, control, threads)
+    setup = setup_from_options(against, engines, budget, control, threads)
     loaded = load_bundle(bundle)
 
     def with_layers(document: Document, files: Sequence[Path]) -> Document:

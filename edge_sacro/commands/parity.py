@@ -28,6 +28,7 @@ _OPTIONS = (
         metavar="BACKEND:PRECISION",
         help="Contender; may be repeated.  [default: every backend that is here, in every precision]",
     ),
+    click.option("--engines", metavar="STORE", help="Folder whose engines in service are contenders too."),
     click.option("--budget", metavar="FILE", help="JSON table of what is allowed.  [default: docs/parity.md]"),
     click.option(
         "--control",
@@ -49,16 +50,18 @@ def parity_options(command: Command) -> Command:
 
 
 def setup_from_options(
-    against: tuple[str, ...], budget: str | None, control: Control | None, threads: int | None
+    against: tuple[str, ...], engines: str | None, budget: str | None, control: Control | None, threads: int | None
 ) -> Setup:
     """What to measure against, and how."""
     from edge_sacro import console
+    from edge_sacro.engine.store import EngineStore
     from edge_sacro.parity.budget import BUDGETS, budgets_from_file
     from edge_sacro.parity.measure import Setup
     from edge_sacro.parity.run import contenders_from_names
 
     budgets = BUDGETS if budget is None else budgets_from_file(budget)
-    return Setup(contenders_from_names(against), budgets, control, threads, console.with_progress)
+    store = None if engines is None else EngineStore(engines)
+    return Setup(contenders_from_names(against), budgets, control, threads, store, console.with_progress)
 
 
 @click.command(short_help="Hold every precision and backend against FP32.")
@@ -70,6 +73,7 @@ def parity(  # noqa: PLR0913, PLR0917 - one parameter an option
     bundle: str,
     phantoms: int | None,
     against: tuple[str, ...],
+    engines: str | None,
     budget: str | None,
     control: Control | None,
     threads: int | None,
@@ -88,7 +92,7 @@ def parity(  # noqa: PLR0913, PLR0917 - one parameter an option
     from edge_sacro.parity import run
     from edge_sacro.parity.text import text_from_document
 
-    setup = setup_from_options(against, budget, control, threads)
+    setup = setup_from_options(against, engines, budget, control, threads)
     loaded = load_bundle(bundle, trust_from_options(trust, state))
     document = run.parity(loaded, paths, phantoms, setup)
     click.echo(text_from_document(document), nl=False)

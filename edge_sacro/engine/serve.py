@@ -124,6 +124,11 @@ class SwappingEngine(Engine):
         self._current = _Lease(key, engine)
 
     @property
+    def engine(self) -> Engine:
+        """The engine that serves new assessments."""
+        return self._current.engine
+
+    @property
     def key(self) -> str:
         """Of the engine that serves new assessments."""
         return self._current.key
@@ -179,7 +184,7 @@ class QualifiedEngines:
         self.store, self.bundle, self.precision = store, bundle, precision
         self._opened: dict[NetworkName, tuple[SwappingEngine, int]] = {}
 
-    def __call__(self, backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
+    def __call__(self, backend: str, spec: NetworkSpec, model: bytes, threads: int) -> SwappingEngine:
         """Open what serves for a network; the backend is the engine's own, and the model is what its seal names.
 
         Raises:

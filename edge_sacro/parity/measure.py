@@ -11,12 +11,14 @@ from typing import get_args
 
 from edge_sacro.bundle import Bundle
 from edge_sacro.engine import BACKENDS, Opener, open_engine
+from edge_sacro.engine.store import EngineStore
 from edge_sacro.errors import BackendError, BackendFailed, BackendUnavailable, EngineError, UsageError
 from edge_sacro.manifest import Precision
 from edge_sacro.parity import document as doc
 from edge_sacro.parity.budget import BUDGETS, Budgets, breaches, budget_for
 from edge_sacro.parity.compare import answer_from_result, comparison, tensor_differences
 from edge_sacro.parity.control import Control, with_control
+from edge_sacro.parity.served import ENGINES, opener_from_store, served_precisions
 from edge_sacro.parity.summary import summary_from_comparisons
 from edge_sacro.parity.watch import Call, Watch
 from edge_sacro.phantom.study import SCHEMA
@@ -39,6 +41,7 @@ class Setup:
         budgets: a row for each precision.
         control: what is wrong with the contenders on purpose, or None.
         threads: inside one inference; the machine's processors where None.
+        engines: store whose engines in service are contenders too, in each precision that they serve, or None.
         progress: given the images, gives them one by one as they are measured.
     """
 
@@ -46,6 +49,7 @@ class Setup:
     budgets: Budgets = field(default_factory=lambda: BUDGETS)
     control: Control | None = None
     threads: int | None = None
+    engines: EngineStore | None = None
     progress: Callable[[Sequence[Path]], Iterable[Path]] = iter
 
 
@@ -102,6 +106,7 @@ def contender_names(bundle: Bundle, setup: Setup) -> list[tuple[str, Precision]]
 
     Raises:
         UsageError: one cannot be, or has no row in the budget.
+        EngineError: the store serves no engines of the bundle.
     """
     precisions: list[Precision] = [p for p in get_args(Precision) if p in bundle.manifest.precisions]
     names = list(setup.against or [(b, p) for b in BACKENDS if b != "null" for p in precisions])
@@ -110,6 +115,11 @@ def contender_names(bundle: Bundle, setup: Setup) -> list[tuple[str, Precision]]
             raise UsageError(f"the bundle has {', '.join(precisions)}, and no {precision}", source="against")
         if backend == "null":
             raise UsageError("the null backend computes nothing that could be compared", source="against")
+    if setup.engines is not None:
+        if setup.control == "perturbed-weights":
+            raise UsageError("engines have their own weights", source="control", remedy="Use swapped-classes.")
+        names += [(ENGINES, precision) for precision in served_precisions(setup.engines, bundle)]
+    for _, precision in names:
         budget_for(setup.budgets, precision)
     return names
 
@@ -152,16 +162,23 @@ class _Opened:
     def __init__(self, runtime: Runtime, watch: Watch, backend: str) -> None:
         self._runtime = runtime
         self._watch = watch
-        self._backend = backend
-        self.version = next(iter(watch.engines.values())).vendor_version
+        first = next(iter(watch.engines.values()))
+        if backend == ENGINES:
+            self._backend = "+".join(dict.fromkeys(engine.backend for engine in watch.engines.values()))
+            self.version = f"{self._backend} {first.vendor_version}"
+        else:
+            self._backend, self.version = backend, first.vendor_version
 
     @classmethod
     def of(cls, bundle: Bundle, backend: str, precision: Precision, setup: Setup, disturbed: bool) -> _Opened:
         opener: Opener = open_engine
+        named = backend
+        if backend == ENGINES and setup.engines is not None:
+            opener, named = opener_from_store(setup.engines, bundle, precision), REFERENCE_BACKEND
         if disturbed and setup.control is not None:
-            opener = with_control(open_engine, setup.control)
+            opener = with_control(opener, setup.control)
         watch = Watch(opener)
-        runtime = Runtime(bundle, backend=backend, precision=precision, threads=setup.threads, opener=watch.open)
+        runtime = Runtime(bundle, backend=named, precision=precision, threads=setup.threads, opener=watch.open)
         return cls(runtime, watch, backend)
 
     def __enter__(self) -> _Opened:
@@ -243,7 +260,7 @@ def _contenders(bundle: Bundle, setup: Setup, stack: ExitStack) -> tuple[list[_C
         try:
             contender.open(bundle, setup, stack)
         except (BackendUnavailable, EngineError) as error:
-            if setup.against:
+            if setup.against or backend == ENGINES:
                 raise
             left_out.append(doc.LeftOut(name=f"{backend}:{precision}", reason=str(error)))
             continue
