@@ -101,7 +101,9 @@ def check_ratio(comparison: Comparison, allowed: float) -> None:
 
 def _ratio(stage: str, a: Sequence[float], b: Sequence[float]) -> Ratio:
     medians = (float(np.median(a)), float(np.median(b)))
-    ratio = medians[1] / medians[0] if medians[0] else float("nan")
+    if min(*a, *b) <= 0:
+        return Ratio(stage, *medians, float("nan"), None, "cannot tell: it is too short for the clock")
+    ratio = medians[1] / medians[0]
     fewest = min(len(a), len(b))
     interval, verdict = None, f"cannot tell: {LEAST_RUNS} runs of each are needed, and there are {fewest}"
     if fewest >= LEAST_RUNS:

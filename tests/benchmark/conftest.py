@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_sacro.benchmark.child import draw_phantom
 from edge_sacro.benchmark.document import Document
 from edge_sacro.benchmark.measure import Plan, measure
 from edge_sacro.benchmark.order import Order
@@ -22,6 +23,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dicom(tmp_path_factory.mktemp("ward-7-someone") / "secret-person.dcm", **PATIENT)
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The radiograph that is drawn where no file is given; once, since it takes seconds."""
+    (file,) = draw_phantom(tmp_path_factory.mktemp("phantom"), ct=False)
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -36,12 +36,22 @@ def test_files_are_measured_and_written_as_json_and_as_a_page(bundle: str, image
     assert "<svg" in out[1].read_text()
 
 
-def test_a_phantom_is_drawn_where_no_file_is_given(bundle: str, tmp_path: Path) -> None:
+def test_a_phantom_is_drawn_where_no_file_is_given(
+    bundle: str, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def drawn(folder: Path, ct: bool) -> list[Path]:
+        asked.append((folder.is_dir(), ct))
+        return [phantom]
+
+    monkeypatch.setattr("edge_sacro.benchmark.child.draw_phantom", drawn)
     done = _bench("--bundle", bundle, *QUICK, "--json", tmp_path / "a.json")
     assert done.exit_code == 0, done.output
     (told,) = json.loads((tmp_path / "a.json").read_text())["inputs"]
     assert told["simulated"] is True
     assert told["rows"] * told["columns"] > 2_000_000, "at full size"
+    assert asked == [(True, False)]
 
 
 def test_two_measurements_are_compared_by_the_command(tmp_path: Path) -> None:

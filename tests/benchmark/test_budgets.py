@@ -22,7 +22,6 @@ from edge_sacro.engine.base import Array
 from edge_sacro.engine.profiles import PROFILES
 from edge_sacro.errors import BudgetBroken, InputNotFound, UsageError
 from edge_sacro.parity.watch import AroundEngine
-from edge_sacro.phantom import PhantomOptions, write_study
 from tests.conftest import ROOT
 
 ROW = """[[budget]]
@@ -33,13 +32,6 @@ measured = true
 seen = 1.0
 most = {most}
 """
-
-
-@pytest.fixture(scope="module")
-def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("phantom")
-    write_study(folder, 1, 976_000, PhantomOptions(spacing_mm=0.4))
-    return next(folder.glob("*.dcm"))
 
 
 @pytest.fixture(scope="module")

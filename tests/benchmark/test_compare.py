@@ -75,6 +75,13 @@ def test_few_runs_and_busy_machines_cannot_tell() -> None:
     assert compare(quiet, busy, force=True).total.verdict == "slower"
 
 
+def test_a_stage_too_short_for_the_clock_cannot_be_told() -> None:
+    a = document({"crop": [0.0] * 20, "total": _times(1, count=20)})
+    (crop, total) = compare(a, a).stages
+    assert "too short" in crop.verdict
+    assert total.ratio == 1.0
+
+
 def test_other_bundles_and_other_inputs_are_refused_unless_forced() -> None:
     a = document({"total": _times(1)})
     other_bundle = document({"total": _times(1)}, fingerprint="e" * 64)
