@@ -25,6 +25,9 @@ GPU reads and writes the host's page-locked memory itself, where both share one 
 POLL_S = 5e-5
 """Between two looks at a stream whose end has a deadline."""
 
+_NON_BLOCKING = 1
+"""CU_STREAM_NON_BLOCKING: what others queue on the default stream neither waits for this one nor ends its capture."""
+
 _REMEDIES = {
     "MemoryError": "Free memory of the GPU: end other processes on it, or serve with a backend that needs less.",
     "LaunchError": "Start the runtime anew: the GPU's context is lost. Report the message if it comes again.",
@@ -87,7 +90,7 @@ class Gpu:
             raise self._failed("opening the context", error) from error
         try:
             with self.current("making a stream"):
-                self._stream = driver.Stream()
+                self._stream = driver.Stream(_NON_BLOCKING)
         except BackendFailed:
             self.close()
             raise

@@ -188,8 +188,9 @@ def _driver_module(gpu: FakeGpu) -> Any:  # noqa: C901 - the module's functions,
             return Context()
 
     class Stream:
-        def __init__(self) -> None:
+        def __init__(self, flags: int = 0) -> None:
             self.handle = 0
+            self.flags = flags
             gpu.call("Stream")
             gpu.live["stream"] += 1
             self.handle = gpu.number()
