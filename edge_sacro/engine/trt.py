@@ -59,6 +59,7 @@ class TensorRtEngine(Engine):
         super().__init__(spec)
         del threads
         self._lock = threading.Lock()
+        self._owner: int | None = None
         self._under_way = False
         self._graph: int | None = None
         self._no_graph = ""
@@ -216,14 +217,18 @@ class TensorRtEngine(Engine):
 
     @contextmanager
     def _alone(self, deadline: float | None) -> Iterator[None]:
+        if self._owner == threading.get_ident():
+            raise InternalError("this thread has the engine in place already", source=self.spec.name)
         left = -1.0 if deadline is None else min(max(deadline - time.monotonic(), 0.0), threading.TIMEOUT_MAX)
         if not self._lock.acquire(timeout=left):
             raise DeadlineExceeded("other threads had the engine until the deadline", source=self.spec.name)
+        self._owner = threading.get_ident()
         try:
             if self._gpu.closed:
                 raise InternalError("the engine is closed", source=self.spec.name)
             yield
         finally:
+            self._owner = None
             self._lock.release()
 
 

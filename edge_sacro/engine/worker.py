@@ -22,6 +22,7 @@ from edge_sacro.engine.seal import Seal
 from edge_sacro.engine.serve import open_sealed, order_from_bundle
 from edge_sacro.engine.store import EngineStore
 from edge_sacro.engine.trt_build import PlanOrder
+from edge_sacro.engine.trt_memory import pycuda_driver
 from edge_sacro.errors import (
     BackendUnavailable,
     BundleFileCorrupt,
@@ -87,12 +88,15 @@ def build_all(request: BuildRequest, tell: Tell) -> dict[NetworkName, str]:
     Engines that are built with no device are kept unqualified where this machine does not run them, and that is told.
 
     Raises:
+        BackendUnavailable: engines that are built on the GPU itself could not run here.
         EdgeSacroError: as the loading, the building, the storing and the qualifying do.
     """
     bundle, store = load_bundle(request.bundle), EngineStore(request.store)
     if bundle.fingerprint != request.fingerprint:
         raise BundleFileCorrupt("it has changed since it was checked", source=request.bundle)
     orders = orders_from_request(bundle, request)
+    if profile_from_name(request.profile).builder == "tensorrt":
+        pycuda_driver()  # minutes of building would end with an engine that cannot be qualified
     keys: dict[NetworkName, str] = {}
     for name, given in orders.items():
         order = replace(given, timing_cache=_timings(store, given))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edge_sacro.bundle import Bundle
-from edge_sacro.engine import NetworkSpec, TensorSpec, build, open_engine
+from edge_sacro.engine import NetworkSpec, TensorSpec, build, open_engine, worker
 from edge_sacro.engine.base import Engine
 from edge_sacro.engine.build import Built, sealed_fields
 from edge_sacro.engine.compiled import PLAN_BACKENDS
@@ -22,6 +22,7 @@ from edge_sacro.engine.serve import (
     slot_from_bundle,
 )
 from edge_sacro.engine.store import EngineStore, Qualification
+from edge_sacro.engine.worker import BuildRequest, build_all
 from edge_sacro.errors import BackendUnavailable, EngineNotQualified
 from tests.engines.shelf import tiny_bundle
 
@@ -80,6 +81,16 @@ def test_an_engine_of_a_gpu_is_refused_where_there_is_none(
     with pytest.raises(BackendUnavailable, match="pycuda cannot be used"):
         QualifiedEngines(store, bundle, "fp32").put_into_service({"classifier": key})
     assert store.service(slot_from_bundle(bundle, "classifier", "fp32")) is None
+
+
+def test_a_build_on_the_gpu_itself_is_refused_before_it_takes_minutes(
+    bundle: Bundle, store: EngineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+    monkeypatch.setattr(worker, "engine_from_onnx", lambda _, __: pytest.fail("it was built"))
+    request = BuildRequest(bundle.path, bundle.fingerprint, "fp32", "datacentre", str(store.folder), phantoms=0)
+    with pytest.raises(BackendUnavailable, match="pycuda cannot be used"):
+        build_all(request, lambda _: None)
 
 
 def test_a_plans_backend_opens_no_onnx_file_and_says_what_to_do() -> None:

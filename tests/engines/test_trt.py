@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_sacro.engine.trt_log import VendorLog
 from edge_sacro.errors import (
     BackendFailed,
     BundleContractBroken,
@@ -221,6 +222,26 @@ def test_several_threads_each_get_their_own_answer(place: Workplace) -> None:
     assert place.left() == {}
     with pytest.raises(InternalError, match="the engine is closed"):
         engine.run(inputs())
+
+
+def test_a_run_inside_a_block_that_has_the_engine_is_refused_and_waits_for_nothing(place: Workplace) -> None:
+    engine = place.open()
+    with engine.in_place() as lent:
+        with pytest.raises(InternalError, match="has the engine in place already"):
+            engine.run(inputs())
+        lent.run()
+    check(engine.run(inputs()), inputs())
+    engine.close()
+
+
+def test_the_stand_in_refuses_what_a_version_has_not(place: Workplace) -> None:
+    """The control of the members that every version is held to."""
+    runtime = place.trt.Runtime(VendorLog(place.trt).logger)
+    with pytest.raises(AttributeError, match=r"Runtime of tensorrt 10\.3 has no get_engine_validity"):
+        runtime.get_engine_validity(b"plan")
+    with pytest.raises(AttributeError, match="CudaGraphStrategy"):
+        _ = place.trt.CudaGraphStrategy
+    assert "get_engine_validity" in members(RTX, "Runtime")
 
 
 @pytest.mark.parametrize("integrated", [False, True], ids=["copied", "mapped"])
