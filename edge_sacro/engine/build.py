@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_sacro.engine import ort_build, trt_build
+from edge_sacro.engine import ort_build, ov_build, trt_build
 from edge_sacro.engine.device import device_from_profile
 from edge_sacro.engine.profiles import DeviceProfile
 from edge_sacro.engine.seal import Builder, Seal, sha256
@@ -52,6 +52,8 @@ def engine_from_onnx(order: PlanOrder, progress: Progress | None = None) -> Buil
     start = time.perf_counter()
     if profile.builder == "onnxruntime":
         plan = Plan(ort_build.graph_from_onnx(order.name, order.model), b"", 0, ())
+    elif profile.builder == "openvino":
+        plan = Plan(ov_build.blob_from_onnx(order.name, order.model), b"", 0, ())
     else:
         plan = trt_build.plan_from_onnx(order, progress)
     seconds = time.perf_counter() - start
@@ -136,4 +138,8 @@ def _vendor(builder: Builder) -> Any:
         import onnxruntime
 
         return onnxruntime
+    if builder == "openvino":
+        import openvino
+
+        return openvino
     return trt_build.vendor_from_builder(builder)

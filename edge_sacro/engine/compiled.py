@@ -22,7 +22,14 @@ def _open_tensorrt_rtx(spec: NetworkSpec, plan: bytes, threads: int) -> Engine:
     return TensorRtRtxEngine(spec, plan, threads)
 
 
+def _open_openvino(spec: NetworkSpec, blob: bytes, threads: int) -> Engine:
+    from edge_sacro.engine.ov import OpenVinoBlobEngine
+
+    return OpenVinoBlobEngine(spec, blob, threads)
+
+
 PLAN_BACKENDS: dict[str, Callable[[NetworkSpec, bytes, int], Engine]] = {
+    "openvino": _open_openvino,
     "tensorrt": _open_tensorrt,
     "tensorrt-rtx": _open_tensorrt_rtx,
 }

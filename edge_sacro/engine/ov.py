@@ -57,15 +57,18 @@ class OpenVinoEngine(Engine):
         super().__init__(spec)
         self.vendor_version = str(openvino.get_version()).split("-", maxsplit=1)[0]
         try:
-            core = openvino.Core()
-            network = core.read_model(model)
-            found = NetworkSpec(spec.name, _specs(network.inputs, spec.inputs), _specs(network.outputs, spec.outputs))
-            if found == spec:
-                self._compiled: Any = core.compile_model(network, "CPU", {**SETTINGS, "INFERENCE_NUM_THREADS": threads})
+            compiled = self._opened(openvino.Core(), model, {**SETTINGS, "INFERENCE_NUM_THREADS": threads})
         except Exception as error:
-            raise _mapped(error, spec.name) from error
+            raise mapped(error, spec.name) from error
+        found = NetworkSpec(spec.name, _specs(compiled.inputs, spec.inputs), _specs(compiled.outputs, spec.outputs))
         if found != spec:
             raise BundleContractBroken(f"the network is {found}, the contract says {spec}", source=spec.name)
+        self._compiled: Any = compiled
+
+    @staticmethod
+    def _opened(core: Any, model: bytes, settings: Mapping[str, object]) -> Any:
+        """The network, compiled here."""
+        return core.compile_model(core.read_model(model), "CPU", settings)
 
     def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
         given = {index: inputs[spec.name] for index, spec in enumerate(self.spec.inputs)}
@@ -82,11 +85,25 @@ class OpenVinoEngine(Engine):
         except Exception as error:
             if deadline is not None and time.monotonic() >= deadline:
                 raise DeadlineExceeded("the network was stopped at the deadline", source=self.spec.name) from error
-            raise _mapped(error, self.spec.name) from error
+            raise mapped(error, self.spec.name) from error
 
     def close(self) -> None:
         """Drop the compiled network with its memory."""
         self._compiled = None
+
+
+class OpenVinoBlobEngine(OpenVinoEngine):
+    """A network that this version of OpenVINO has compiled on this processor before.
+
+    Args:
+        spec, threads: as :class:`OpenVinoEngine` has them.
+        model: as :func:`edge_sacro.engine.ov_build.blob_from_onnx` gives it.
+    """
+
+    @staticmethod
+    def _opened(core: Any, model: bytes, settings: Mapping[str, object]) -> Any:
+        """The network as it was compiled."""
+        return core.import_model(model, "CPU", settings)
 
 
 def _milliseconds(deadline: float) -> int:
@@ -112,7 +129,7 @@ def _specs(ports: list[Any], expected: tuple[TensorSpec, ...]) -> tuple[TensorSp
     return tuple(described)
 
 
-def _mapped(error: Exception, source: str) -> EdgeSacroError:
+def mapped(error: Exception, source: str) -> EdgeSacroError:
     """Our error for a vendor's. What the table does not list is not caught: it goes up as it is."""
     known = ERROR_FROM_VENDOR.get(type(error).__name__)
     if known is None:

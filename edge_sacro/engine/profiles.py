@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edge_sacro.engine.seal import Builder
@@ -71,6 +71,8 @@ class DeviceProfile:
         """
         if self.builder == "onnxruntime":
             found = {"optimisation": "all"}
+        elif self.builder == "openvino":
+            found = {"execution": "accuracy", "inference_precision": "f32"}
         else:
             found = {"batch": str(self.batch), "tf32": "0", "workspace_mib": str(self.workspace_mib)}
             found["typing"] = f"weak-{precision}" if self.weakly_typed else "strong"
@@ -98,6 +100,17 @@ def _cpu(machine: str) -> DeviceProfile:
     name = {"x86_64": "x86-cpu", "aarch64": "aarch64-cpu"}[machine]
     return DeviceProfile(
         name, f"{machine} processor", "onnxruntime", (machine,), ((1, 23), (2, 0)), ("fp32", "int8", "fp16")
+    )
+
+
+def _openvino(machine: str) -> DeviceProfile:
+    processor = _cpu(machine)
+    return replace(
+        processor,
+        name=f"{processor.name}-openvino",
+        device=f"{processor.device}, OpenVINO",
+        builder="openvino",
+        versions=((2025, 0), (2027, 0)),
     )
 
 
@@ -152,6 +165,8 @@ PROFILES: dict[str, DeviceProfile] = {
     for profile in (
         _cpu("x86_64"),
         _cpu("aarch64"),
+        _openvino("x86_64"),
+        _openvino("aarch64"),
         _jetson("orin-nano", 6, 512),
         _jetson("orin-nano", 7, 512),
         _jetson("orin-nx", 6, 1024),

@@ -182,7 +182,10 @@ class TensorRtEngine(Engine):
 
         Raises:
             BackendFailed: the driver's own error; what could be given back was.
+            InternalError: this thread has the engine in place.
         """
+        if self._owner == threading.get_ident():
+            raise InternalError("this thread has the engine in place", source=self.spec.name)
         with self._lock:
             if self._gpu.closed:
                 return

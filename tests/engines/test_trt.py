@@ -229,6 +229,8 @@ def test_a_run_inside_a_block_that_has_the_engine_is_refused_and_waits_for_nothi
     with engine.in_place() as lent:
         with pytest.raises(InternalError, match="has the engine in place already"):
             engine.run(inputs())
+        with pytest.raises(InternalError, match="has the engine in place"):
+            engine.close()
         lent.run()
     check(engine.run(inputs()), inputs())
     engine.close()
