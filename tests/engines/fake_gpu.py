@@ -39,8 +39,8 @@ class LaunchError(Error):
 class FakeStream:
     """Work in order; ``capture`` takes it in place of the queue."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, flags: int) -> None:
+        self.number, self.flags = number, flags
         self.work: list[Callable[[], None]] = []
         self.done = 0
         self.capture: list[Callable[[], None]] | None = None
@@ -190,11 +190,10 @@ def _driver_module(gpu: FakeGpu) -> Any:  # noqa: C901 - the module's functions,
     class Stream:
         def __init__(self, flags: int = 0) -> None:
             self.handle = 0
-            self.flags = flags
             gpu.call("Stream")
             gpu.live["stream"] += 1
             self.handle = gpu.number()
-            gpu.streams[self.handle] = FakeStream(self.handle)
+            gpu.streams[self.handle] = FakeStream(self.handle, flags)
 
         def synchronize(self) -> None:
             gpu.call("synchronize")

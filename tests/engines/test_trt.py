@@ -40,6 +40,8 @@ def test_every_version_runs_with_the_members_that_it_has_and_gives_all_back(
     assert engine.vendor_version == VERSIONS[version]
     assert place.trt.touched
     assert all(name in members(version, kind) for kind, name in place.trt.touched)
+    assert place.trt.set_values("engine_host_code_allowed") == [True], "plans for several versions hold code"
+    assert [stream.flags for stream in place.gpu.streams.values()] == [1], "apart from the default stream"
     assert place.left() != {}
     engine.close()
     engine.close()
