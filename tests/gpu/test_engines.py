@@ -28,6 +28,7 @@ from edge_sacro.engine.qualify import LIMITS, GoldenInputs, golden_inputs, quali
 from edge_sacro.engine.serve import QualifiedEngines, order_from_bundle
 from edge_sacro.engine.store import EngineStore
 from edge_sacro.engine.trt import TensorRtEngine
+from edge_sacro.engine.trt_driver import CudaDriver
 from edge_sacro.engine.trt_memory import pycuda_driver
 from edge_sacro.errors import BackendError, BackendUnavailable, DeadlineExceeded, EngineStale
 from edge_sacro.locate import SegmentationGeometry
@@ -169,7 +170,8 @@ def test_nothing_is_allocated_by_runs_and_closing_gives_memory_back(shop: Shop) 
         assert driver.mem_get_info()[0] >= before - (8 << 20)
         assert warm < before
     finally:
-        driver.Context.pop()
+        CudaDriver().pop_context()
+        context.detach()
 
 
 def test_a_deadline_that_is_too_short_ends_the_run_and_the_next_one_is_right(shop: Shop) -> None:
