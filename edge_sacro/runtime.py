@@ -18,7 +18,7 @@ from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, Source, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
 from edge_sacro.engine.device import processor
-from edge_sacro.engine.saturation import check_int8
+from edge_sacro.engine.saturation import check_engines
 from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.explain import Explanation, explanation_from_maps
 from edge_sacro.manifest import Precision
@@ -92,8 +92,6 @@ class Runtime:
         self.precision: Precision = precision or manifest.default_precision
         self.system = SYSTEMS[manifest.system]
         check_bundle(self.system.contract(manifest), manifest)
-        if self.precision == "int8":
-            check_int8(backend)
         self._processor = processor()
         self._rule = Rule(self.operating_point, manifest.guard_band.half_width, self.system.high_risk)
         threads = threads or os.cpu_count() or 1
@@ -101,6 +99,8 @@ class Runtime:
             name: opener(backend, network.spec(name), self.bundle.model(name, self.precision, backend), threads)
             for name, network in manifest.networks.items()
         }
+        if self.precision == "int8":
+            check_engines(self._engines.values())
         self.bundle = self.bundle.without_files()
 
     def __enter__(self) -> Runtime:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edge_sacro.cuda.binaries import binary_for
 from edge_sacro.cuda.device import Buffer, Device, Shape3
 from edge_sacro.cuda.structs import KERNELS
+from edge_sacro.engine.trt_driver import DriverError, give_back
 from edge_sacro.errors import BackendFailed, BackendUnavailable, InternalError
 
 _REMEDIES = {
@@ -119,7 +120,13 @@ class GpuDevice(Device):
                 self._drop()
         finally:
             self._context = None
-            context.detach()
+            self._detach(context)
+
+    def _detach(self, context: Any) -> None:
+        try:
+            give_back(context)
+        except (self._driver.Error, DriverError) as error:
+            raise self._failed("closing the context", error) from error
 
     def _drop(self) -> None:
         try:

@@ -8,12 +8,13 @@ where its result is not what arithmetic says.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
 
-from edge_sacro.engine import Opener, open_engine
+from edge_sacro.engine import BACKENDS, Engine, Opener, open_engine
 from edge_sacro.engine.base import NetworkSpec, TensorSpec
 from edge_sacro.engine.device import processor_features
 from edge_sacro.errors import Int8Inexact
@@ -60,3 +61,13 @@ def check_int8(backend: str, opener: Opener = open_engine) -> None:
                     )
     finally:
         engine.close()
+
+
+def check_engines(engines: Iterable[Engine]) -> None:
+    """The same for networks that are open: each backend that computes on this processor is held to it.
+
+    Raises:
+        Int8Inexact: as :func:`check_int8`.
+    """
+    for backend in sorted({engine.backend for engine in engines} & set(BACKENDS)):
+        check_int8(backend)

@@ -148,3 +148,19 @@ class CudaDriver:
 
 def _handle(value: int) -> ctypes.c_void_p:
     return ctypes.c_void_p(value)
+
+
+def give_back(context: Any) -> None:
+    """Release a primary context that pycuda holds, in whatever thread.
+
+    pycuda does so only where it is the thread's current one, and leaves it on the driver's own stack then, from which
+    it is therefore taken first.
+
+    Raises:
+        DriverError, or pycuda's: the context has failed; what can be released of it is.
+    """
+    try:
+        context.push()
+        CudaDriver().pop_context()
+    finally:
+        context.detach()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_sacro.engine.base import Array, TensorSpec
-from edge_sacro.engine.trt_driver import CudaDriver, DriverError
+from edge_sacro.engine.trt_driver import DriverError, give_back
 from edge_sacro.errors import BackendFailed, BackendUnavailable, InternalError
 
 Memory = Literal["copied", "mapped"]
@@ -161,18 +161,10 @@ class Gpu:
             self._detach(context)
 
     def _detach(self, context: Any) -> None:
-        """Give the context back, in whatever thread.
-
-        pycuda does so only where it is the thread's current one, and leaves it on the driver's own stack then, from
-        which it is therefore taken first.
-        """
         try:
-            context.push()
-            CudaDriver().pop_context()
+            give_back(context)
         except (self._driver.Error, DriverError) as error:
             raise self._failed("closing the context", error) from error
-        finally:
-            context.detach()
 
     def _failed(self, doing: str, error: Exception) -> BackendFailed:
         remedy = _REMEDIES.get(type(error).__name__, _REMEDY)

@@ -12,10 +12,20 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_sacro.engine import Engine, NetworkSpec, open_engine
+from edge_sacro.engine import Engine, NetworkSpec, open_engine, saturation
 from edge_sacro.engine.base import Array
 from edge_sacro.engine.device import processor_features
-from edge_sacro.engine.saturation import CHANNELS, SHAPE, STEP, VALUES, WEIGHT, check_int8, saturation_model
+from edge_sacro.engine.saturation import (
+    CHANNELS,
+    SHAPE,
+    SPEC,
+    STEP,
+    VALUES,
+    WEIGHT,
+    check_engines,
+    check_int8,
+    saturation_model,
+)
 from edge_sacro.errors import Int8Inexact
 
 DOT_PRODUCT = {"avx_vnni", "avx512_vnni", "amx_int8", "asimddp"}
@@ -114,3 +124,13 @@ def test_sums_that_are_cut_off_in_16_bits_are_found() -> None:
     with pytest.raises(Int8Inexact, match="a sum of u8 products is 262136 and not 518160"):
         check_int8("cut", _cut)
     check_int8("null", open_engine)
+
+
+def test_only_what_computes_on_this_processor_is_held_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_backend: str) -> None:
+        raise Int8Inexact("a sum is wrong")
+
+    monkeypatch.setattr(saturation, "check_int8", refused)
+    check_engines([_Cut(SPEC)])  # stands for a GPU's: no backend of the processor has its name
+    with pytest.raises(Int8Inexact):
+        check_engines([_Cut(SPEC), open_engine("null", SPEC, saturation_model(), 1)])
