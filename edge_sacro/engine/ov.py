@@ -59,7 +59,7 @@ class OpenVinoEngine(Engine):
         try:
             compiled = self._opened(openvino.Core(), model, {**SETTINGS, "INFERENCE_NUM_THREADS": threads})
         except Exception as error:
-            raise mapped(error, spec.name) from error
+            raise _mapped(error, spec.name) from error
         found = NetworkSpec(spec.name, _specs(compiled.inputs, spec.inputs), _specs(compiled.outputs, spec.outputs))
         if found != spec:
             raise BundleContractBroken(f"the network is {found}, the contract says {spec}", source=spec.name)
@@ -85,7 +85,7 @@ class OpenVinoEngine(Engine):
         except Exception as error:
             if deadline is not None and time.monotonic() >= deadline:
                 raise DeadlineExceeded("the network was stopped at the deadline", source=self.spec.name) from error
-            raise mapped(error, self.spec.name) from error
+            raise _mapped(error, self.spec.name) from error
 
     def close(self) -> None:
         """Drop the compiled network with its memory."""
@@ -129,7 +129,7 @@ def _specs(ports: list[Any], expected: tuple[TensorSpec, ...]) -> tuple[TensorSp
     return tuple(described)
 
 
-def mapped(error: Exception, source: str) -> EdgeSacroError:
+def _mapped(error: Exception, source: str) -> EdgeSacroError:
     """Our error for a vendor's. What the table does not list is not caught: it goes up as it is."""
     known = ERROR_FROM_VENDOR.get(type(error).__name__)
     if known is None:
