@@ -70,7 +70,15 @@ HWCAP2 = [
     "mte3",
     "sme",
 ]
-PARTS = {"cortex-a53": (0x41, 0xD03), "cortex-a76": (0x41, 0xD0B), "max": (0x00, 0x051)}
+PARTS = {
+    "cortex-a35": (0x41, 0xD04),
+    "cortex-a53": (0x41, 0xD03),
+    "cortex-a57": (0x41, 0xD07),
+    "cortex-a72": (0x41, 0xD08),
+    "cortex-a76": (0x41, 0xD0B),
+    "neoverse-n1": (0x41, 0xD0C),
+    "max": (0x00, 0x051),
+}
 """Implementer and part number, as QEMU's MIDR_EL1 has them."""
 
 
