@@ -110,7 +110,8 @@ def bootstrap_interval(
     Returns:
         The 2.5 % and the 97.5 % quantile, and the standard deviation.
     """
-    random = np.random.default_rng(2024)
+    # The generator whose stream NumPy promises never to change: the others' multinomial differs between its versions.
+    random = np.random.RandomState(2024)
     drawn = [random.multinomial(sum(cells), np.asarray(cells) / sum(cells), size=draws).T for cells in groups]
     values = statistic(np.concatenate(drawn).astype(np.float64))
     low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
