@@ -23,7 +23,7 @@ from calibration.single_pass import with_single_pass
 from calibration.written import write_folder
 from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.locate import LEFT_PELVIS, RIGHT_PELVIS, SACRUM
-from edge_sacro.manifest import Precision
+from edge_sacro.manifest import MANIFEST_NAME, Precision
 from edge_sacro.phantom import PhantomOptions, write_study
 
 SEED = 974_000
@@ -181,7 +181,10 @@ def _bundle(place: Path, make: Callable[[Path], Bundle], work: Path, tell: Calla
     if not (place / "int8").exists():
         tell(f"{place.name}: export and INT8")
         bundle = load_bundle(place / "fp32") if (place / "fp32").exists() else make(place / "fp32")
-        with_precisions(bundle, ("int8",), readings(bundle, work, 1), place, tell)
+        made = with_precisions(bundle, ("int8",), readings(bundle, work, 1), place, tell)
+        # The published fallback has served: from here on the labels are given, and gray is as every system sees it.
+        corrected = made.manifest.model_copy(update={"numerics": "corrected"})
+        (place / "int8" / MANIFEST_NAME).write_text(corrected.model_dump_json(indent=2) + "\n")
     return load_bundle(place / "int8")
 
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -21,6 +22,7 @@ from skimage.exposure import equalize_adapthist, rescale_intensity
 from edge_sacro.crop import crop_from_box, pixels
 from edge_sacro.dicom import read
 from edge_sacro.preprocess.normalise import eight_bit_from_radiograph
+from edge_sacro.preprocess.resize import nearest_inverse
 from edge_sacro.regions import RegionRules, joint_regions
 from export.architectures import ARCHITECTURES
 
@@ -50,7 +52,8 @@ class PublishedShape:
         self._classifier = ARCHITECTURES[SYSTEM]["classifier"].from_generated().eval()
         self._windows: Any = SlidingWindowInferer((WINDOW, WINDOW), sw_batch_size=WINDOWS, overlap=OVERLAP)
         self._largest: Any = KeepLargestConnectedComponent(applied_labels=[1, 2, 3])
-        self._true = labels
+        small = cv2.resize(labels, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
+        self._true = nearest_inverse(small, (labels.shape[0], labels.shape[1]))
         self.network_s = 0.0
 
     def infer(self, file: Path) -> tuple[float, npt.NDArray[np.float32]]:
