@@ -40,10 +40,16 @@
     ├── DeadlineExceeded                50
     ├── OutputNotWritten                60
     ├── InternalError                   70   a defect of ours
-    └── WorkshopError                   80   a model cannot be made or is not as good as it must be
-        ├── GraphRefused                81   a graph is none that every backend takes
-        ├── CalibrationRefused          82
-        └── BudgetBroken                83   a measured difference is larger than allowed
+    ├── WorkshopError                   80   a model cannot be made or is not as good as it must be
+    │   ├── GraphRefused                81   a graph is none that every backend takes
+    │   ├── CalibrationRefused          82
+    │   └── BudgetBroken                83   a measured difference is larger than allowed
+    └── NodeError                       90   the node cannot do its work
+        ├── NodeConfigInvalid           91
+        ├── StorageFailed               92   what it has acknowledged may be in danger: it stops
+        ├── DiskFull                    93   it receives nothing more until there is room
+        ├── QueueFull                   94   it receives nothing more until there is room
+        └── PeerFailed                  95   another node did not take what was sent
 
 Exit code 3 is no error: ``edge-sacro infer`` ends with it when every file was read and one was not assessable.
 """
@@ -413,6 +419,54 @@ class BudgetBroken(WorkshopError):
     exit_code = 83
     code = "budget_broken"
     default_remedy = "Read the report that names the place; nothing was put into service."
+
+
+class NodeError(EdgeSacroError):
+    """The node cannot do its work."""
+
+    exit_code = 90
+    code = "node"
+    default_remedy = "See docs/node.md."
+
+
+class NodeConfigInvalid(NodeError):
+    """The node's configuration is not what its schema says, or names what does not exist."""
+
+    exit_code = 91
+    code = "node_config_invalid"
+    default_remedy = "Correct the named key and try again with edge-sacro serve --check."
+
+
+class StorageFailed(NodeError):
+    """The disk failed, so that nothing more may be acknowledged; the node stops."""
+
+    exit_code = 92
+    code = "storage_failed"
+    default_remedy = "Check the disk, then start the node again: it goes on from what is on the disk."
+
+
+class DiskFull(NodeError):
+    """There is no room for what was sent; nothing of it was kept, and nothing was acknowledged."""
+
+    exit_code = 93
+    code = "disk_full"
+    default_remedy = "Make room on the node's disk; the sender may send again at any time."
+
+
+class QueueFull(NodeError):
+    """More instances wait than the node may hold; nothing of this one was kept."""
+
+    exit_code = 94
+    code = "queue_full"
+    default_remedy = "Send again later; raise limits.queue if the machine keeps up."
+
+
+class PeerFailed(NodeError):
+    """Another node could not be reached or did not take what was sent."""
+
+    exit_code = 95
+    code = "peer_failed"
+    default_remedy = "Check the peer's address, AE title and certificates."
 
 
 def all_errors() -> list[type[EdgeSacroError]]:
