@@ -16,10 +16,13 @@ import numpy.typing as npt
 from edge_sacro.errors import BundleContractBroken
 from edge_sacro.preprocess.components import largest_component
 from edge_sacro.preprocess.intensity import minus_one_to_one
-from edge_sacro.preprocess.resize import area_resize, nearest_inverse
+from edge_sacro.preprocess.resize import Size, area_resize, nearest_inverse
 
 Network = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 """A loaded network: one input array to one array of logits."""
+
+WindowLogits = Callable[[int, int], npt.NDArray[np.float32]]
+"""Logits of the window that begins at a column and a row of the resized image."""
 
 Numerics = Literal["corrected", "published"]
 """``published`` reproduces the original's fallbacks and defects; ``corrected`` has reasons in their place."""
@@ -71,9 +74,29 @@ def segment(image: npt.NDArray[np.generic], network: Network, geometry: Segmenta
         BundleContractBroken: the network's logits have another shape.
     """
     geometry = geometry or SegmentationGeometry()
-    logits = mean_logits(segmentation_input(image, geometry), network, geometry)
-    labels = largest_components(labels_from_logits(logits))
-    at_size: Labels = nearest_inverse(labels, (image.shape[0], image.shape[1]))
+    resized = segmentation_input(image, geometry)
+    return labels_from_windows(
+        lambda x, y: network(window_of(resized, x, y, geometry)), geometry, (image.shape[0], image.shape[1])
+    )
+
+
+def labels_from_windows(logits_at: WindowLogits, geometry: SegmentationGeometry, size: Size) -> Labels:
+    """Label each pixel of a radiograph by what the network answers to each window.
+
+    Args:
+        logits_at: the answer, (1, 4, window, window), to the window that begins at a column and a row of the resized
+            image.
+        geometry: of the windows.
+        size: rows and columns of the image.
+
+    Returns:
+        labels 0 to 3 of the image's size; of each class only its largest component.
+
+    Raises:
+        BundleContractBroken: the network's logits have another shape.
+    """
+    labels = largest_components(labels_from_logits(mean_of_windows(logits_at, geometry)))
+    at_size: Labels = nearest_inverse(labels, size)
     return at_size
 
 
@@ -82,26 +105,43 @@ def segmentation_input(image: npt.NDArray[np.generic], geometry: SegmentationGeo
     return minus_one_to_one(area_resize(image, (geometry.size, geometry.size)))
 
 
+def window_of(
+    image: npt.NDArray[np.float32], x: int, y: int, geometry: SegmentationGeometry
+) -> npt.NDArray[np.float32]:
+    """The window that begins at a column and a row of the resized image, (1, 1, window, window)."""
+    window = geometry.window
+    return np.ascontiguousarray(image[None, None, y : y + window, x : x + window])
+
+
 def mean_logits(
     image: npt.NDArray[np.float32], network: Network, geometry: SegmentationGeometry
 ) -> npt.NDArray[np.float32]:
     """Plain mean of the windows' logits, (4, size, size), float32.
-
-    Windows run one at a time (a batch costs more for the same numbers), down each column from the left, and are summed
-    in single precision in that order: the published one, its arrays being transposed.
 
     Args:
         image: size x size, float32, -1 to 1.
         network: (1, 1, window, window) to (1, 4, window, window).
         geometry: sizes; ``image`` fits them.
     """
+    return mean_of_windows(lambda x, y: network(window_of(image, x, y, geometry)), geometry)
+
+
+def mean_of_windows(logits_at: WindowLogits, geometry: SegmentationGeometry) -> npt.NDArray[np.float32]:
+    """Plain mean of the windows' logits, (4, size, size), float32.
+
+    Windows run one at a time (a batch costs more for the same numbers), down each column from the left, and are summed
+    in single precision in that order: the published one, its arrays being transposed.
+
+    Args:
+        logits_at: the network's answer to the window that begins at a column and a row of the resized image.
+        geometry: of the windows.
+    """
     window = geometry.window
     total = np.zeros((CLASSES, geometry.size, geometry.size), np.float32)
     count = np.zeros((geometry.size, geometry.size), np.float32)
     for x in geometry.starts:
         for y in geometry.starts:
-            part = np.ascontiguousarray(image[None, None, y : y + window, x : x + window])
-            logits = network(part)
+            logits = logits_at(x, y)
             if logits.shape != (1, CLASSES, window, window):
                 expected = (1, CLASSES, window, window)
                 raise BundleContractBroken(f"segmentation logits are {logits.shape}, the contract says {expected}")

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from edge_sacro import dicom, results
 from edge_sacro.ahead import ReadInstance, label_of, one_ahead, read_instance
+from edge_sacro.assessor import Assessor
 from edge_sacro.bundle import DEMONSTRATION, Bundle, load_bundle
 from edge_sacro.classify import RADIOGRAPHIC
 from edge_sacro.decide import Rule
@@ -19,10 +20,9 @@ from edge_sacro.dicom.source import DEFAULT_LIMITS, Source, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
 from edge_sacro.engine.device import processor
 from edge_sacro.engine.saturation import check_engines
-from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
+from edge_sacro.errors import BackendError, DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.explain import Explanation, explanation_from_maps
 from edge_sacro.manifest import Precision
-from edge_sacro.regions import JointRegion
 from edge_sacro.report import Backend, Ignored, Report, Result
 from edge_sacro.results import Origin
 from edge_sacro.series_report import SELECTIONS, Selection, series_from_results, slice_from_radiograph
@@ -99,8 +99,14 @@ class Runtime:
             name: opener(backend, network.spec(name), self.bundle.model(name, self.precision, backend), threads)
             for name, network in manifest.networks.items()
         }
+        self._assessor = Assessor(self.system, manifest)
         if self.precision == "int8":
             check_engines(self._engines.values())
+        try:
+            self._assessor.open(self._engines)
+        except BackendError:
+            self.close()
+            raise
         self.bundle = self.bundle.without_files()
 
     def __enter__(self) -> Runtime:
@@ -113,8 +119,10 @@ class Runtime:
 
     def close(self) -> None:
         """Give back what the backend holds. The runtime may not be used afterwards."""
-        for engine in self._engines.values():
-            engine.close()
+        with ExitStack() as stack:
+            for engine in self._engines.values():
+                stack.callback(engine.close)
+            self._assessor.close()
 
     def infer(self, source: Readable, *, name: str | None = None) -> Result:
         """Assess one instance.
@@ -244,7 +252,7 @@ class Runtime:
                 if image.frames > 1 and origin.frame is None:
                     raise results.several_frames(image)
                 selection = self._selected(image, clock)
-                assessment = self._assess(image, engines, clock)
+                assessment = self._assessor.assess(image, engines, clock)
             except InputRefused as refusal:
                 fields, selection = results.refused_fields(refusal), None
             else:
@@ -277,17 +285,6 @@ class Runtime:
                 return self.system.select(radiograph)
         except DeadlineExceeded:
             return None
-
-    def _assess(self, radiograph: Radiograph, engines: Mapping[str, Engine], clock: StageClock) -> Assessment:
-        try:
-            assessment = self.system.assess(radiograph, self.bundle.manifest, engines, clock)
-        except DeadlineExceeded:
-            nowhere = JointRegion(None, "deadline_exceeded")
-            return Assessment(nowhere, nowhere, None, None, "deadline_exceeded")
-        if all(engine.computes for engine in engines.values()):
-            return assessment
-        nowhere = JointRegion(None, "null_backend")
-        return Assessment(nowhere, nowhere, None, None, "null_backend", assessment.notes)
 
     def report(self, answers: Sequence[Result], ignored: Sequence[Ignored] = ()) -> Report:
         """One document for several results, with an answer for each CT series among them."""

@@ -23,7 +23,13 @@ _MOST_TILES = 15
 
 
 def classifier_crops(
-    image: DeviceImage, table: Buffer, boxes: Sequence[Box], geometry: ClassifierGeometry, encoding: Encoding
+    image: DeviceImage,
+    table: Buffer,
+    boxes: Sequence[Box],
+    geometry: ClassifierGeometry,
+    encoding: Encoding,
+    *,
+    place: Buffer | None = None,
 ) -> Tensor:
     """Mirror, filter, resize and pad each box; every stage is one launch for all of them.
 
@@ -33,19 +39,20 @@ def classifier_crops(
         boxes: in canonical view, inside the image, at least 2 x 2 pixels each; at least one.
         geometry: rows and columns of the input.
         encoding: of the result.
+        place: memory of an engine's that it is written into; None for the session's own.
 
     Returns:
         (boxes, 1, rows, columns), 0 to 1.
 
     Raises:
         BackendFailed: the device's own error.
-        InternalError: another image has the memory.
+        InternalError: another image has the memory, or ``place`` has another size.
         ValueError: a box reaches beyond the image or is too small, or there is none.
     """
     image.check()
     batch = _Batch(image.session, _crops(image, boxes, geometry))
     levels = _equalised(batch, image, table)
-    tensor = image.session.tensor("classifier", (batch.size, 1, *geometry.size), encoding)
+    tensor = image.session.tensor("classifier", (batch.size, 1, *geometry.size), encoding, place)
     batch.launch(
         "classifier_input",
         pixel_blocks(geometry.columns, geometry.rows, batch.size),

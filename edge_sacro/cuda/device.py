@@ -35,13 +35,23 @@ class Device(ABC):
 
     name: str
 
-    def allocate(self, nbytes: int) -> Buffer:
+    @property
+    @abstractmethod
+    def stream(self) -> int | None:
+        """Handle of the CUDA stream that the work is queued on; None where nothing is ever under way."""
+
+    def allocate(self, nbytes: int, *, shared: bool = False) -> Buffer:
         """Memory of at least one byte, its contents undefined.
+
+        Args:
+            nbytes: at least.
+            shared: whether the host fills or reads it, so that where it shares the device's memory nothing need be
+                copied.
 
         Raises:
             BackendFailed: there is not so much.
         """
-        return self._allocate(max(nbytes, 1))
+        return self._allocate_shared(max(nbytes, 1)) if shared else self._allocate(max(nbytes, 1))
 
     def upload(self, buffer: Buffer, array: npt.NDArray[Any]) -> None:
         """Copy an array to the beginning of a buffer; the array may change once this returns.
@@ -115,6 +125,10 @@ class Device(ABC):
 
     @abstractmethod
     def _allocate(self, nbytes: int) -> Buffer: ...
+
+    def _allocate_shared(self, nbytes: int) -> Buffer:
+        """Memory of both the host's and the device's; any memory where they have none in common."""
+        return self._allocate(nbytes)
 
     @abstractmethod
     def _upload(self, buffer: Buffer, array: npt.NDArray[Any]) -> None: ...

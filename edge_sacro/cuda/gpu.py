@@ -1,4 +1,8 @@
-"""An NVIDIA GPU through pycuda: its primary context, one stream, every status an error of ours."""
+"""An NVIDIA GPU through pycuda: its primary context, one stream, every status an error of ours.
+
+Whatever goes to or comes from the host goes through page-locked memory, which is kept with its buffer. Where the GPU
+shares the host's memory, it reads what the host has written there, and nothing is copied to it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,9 @@ from edge_sacro.cuda.device import Buffer, Device, Shape3
 from edge_sacro.cuda.structs import KERNELS
 from edge_sacro.engine.trt_driver import DriverError, give_back
 from edge_sacro.errors import BackendFailed, BackendUnavailable, InternalError
+
+_NON_BLOCKING = 1
+"""CU_STREAM_NON_BLOCKING: what others queue on the default stream neither waits for this one nor ends its capture."""
 
 _REMEDIES = {
     "MemoryError": "Free memory of the GPU: end other processes on it, or use a backend that needs less.",
@@ -53,7 +60,14 @@ def open_gpu(index: int = 0) -> GpuDevice:
 
 
 class _Staging:
-    """Page-locked memory through which a buffer is filled, and when the last copy from it was done."""
+    """Page-locked memory that a buffer is, or is filled and read through.
+
+    Nobody else may hold ``pages``: they are given back while the context is current.
+
+    Attributes:
+        pages: the memory.
+        copied: when the last copy to the device was done; None where the memory is the buffer itself.
+    """
 
     def __init__(self, pages: Any, copied: Any) -> None:
         self.pages, self.copied = pages, copied
@@ -64,7 +78,12 @@ class _Staging:
 
 
 class GpuDevice(Device):
-    """One GPU. The context is current only while one of its methods runs."""
+    """One GPU. The context is current only while one of its methods runs.
+
+    Attributes:
+        name: the GPU's own, with its compute capability.
+        shares_memory: whether the GPU reads the host's memory itself, so that nothing is copied to it.
+    """
 
     def __init__(self, driver: Any, device: Any, binary: bytes) -> None:
         self.name = f"{device.name()} {'.'.join(map(str, device.compute_capability()))}"
@@ -75,12 +94,16 @@ class GpuDevice(Device):
         self._stream: Any = None
         self._context: Any = None
         try:
+            attribute = driver.device_attribute
+            self.shares_memory = bool(
+                device.get_attribute(attribute.INTEGRATED) and device.get_attribute(attribute.CAN_MAP_HOST_MEMORY)
+            )
             self._context = device.retain_primary_context()
         except driver.Error as error:
             raise self._failed("opening the context", error) from error
         try:
             with self._current("loading the kernels"):
-                self._stream = driver.Stream()
+                self._stream = driver.Stream(_NON_BLOCKING)
                 module = driver.module_from_buffer(binary)
                 self._functions = {name: module.get_function(name) for name in KERNELS}
         except BackendFailed:
@@ -99,7 +122,9 @@ class GpuDevice(Device):
             staging = self._staging.pop(buffer.address, None)
             if staging is not None:
                 staging.free()
-            self._memory.pop(buffer.address).free()
+            allocation = self._memory.pop(buffer.address, None)
+            if allocation is not None:
+                allocation.free()
 
     def synchronise(self) -> None:
         """Wait for all work so far."""
@@ -149,24 +174,47 @@ class GpuDevice(Device):
             self._memory[int(allocation)] = allocation
             return Buffer(int(allocation), nbytes)
 
+    def _allocate_shared(self, nbytes: int) -> Buffer:
+        if not self.shares_memory:
+            return self._allocate(nbytes)
+        with self._current(f"allocating {nbytes} bytes of the host"):
+            pages = self._driver.pagelocked_empty(nbytes, np.uint8, mem_flags=self._driver.host_alloc_flags.DEVICEMAP)
+            address = int(pages.base.get_device_pointer())
+            self._staging[address] = _Staging(pages, None)
+            del pages
+            return Buffer(address, nbytes)
+
     def _upload(self, buffer: Buffer, array: npt.NDArray[Any]) -> None:
-        """By way of page-locked memory of the buffer's own, so that the copy runs beside the host."""
+        """Into memory that both share; else by page-locked memory of the buffer's own, beside the host's next work."""
+        values = array.reshape(-1).view(np.uint8)
         with self._current(f"copying {array.nbytes} bytes to the device"):
-            staging = self._staging.get(buffer.address)
-            if staging is None:
-                pages = self._driver.pagelocked_empty(buffer.nbytes, np.uint8)
-                staging = self._staging[buffer.address] = _Staging(pages, self._driver.Event())
-                del pages
-            else:
-                staging.copied.synchronize()  # the copy before may still be reading
-            staging.pages[: array.nbytes] = array.reshape(-1).view(np.uint8)
+            staging = self._staged(buffer)
+            if staging.copied is None:
+                self._stream.synchronize()  # kernels that are queued still read what stands there
+                staging.pages[: array.nbytes] = values
+                return
+            staging.copied.synchronize()  # the copy before may still be reading
+            staging.pages[: array.nbytes] = values
             self._driver.memcpy_htod_async(buffer.address, staging.pages[: array.nbytes], self._stream)
             staging.copied.record(self._stream)
 
     def _download(self, buffer: Buffer, array: npt.NDArray[Any]) -> None:
+        values = array.reshape(-1).view(np.uint8)
         with self._current(f"copying {array.nbytes} bytes from the device"):
+            staging = self._staged(buffer)
+            if staging.copied is not None:
+                self._driver.memcpy_dtoh_async(staging.pages[: array.nbytes], buffer.address, self._stream)
             self._stream.synchronize()
-            self._driver.memcpy_dtoh(array, buffer.address)
+            values[:] = staging.pages[: array.nbytes]
+
+    def _staged(self, buffer: Buffer) -> _Staging:
+        """The page-locked memory of a buffer, made when it is first filled or read."""
+        staging = self._staging.get(buffer.address)
+        if staging is None:
+            pages = self._driver.pagelocked_empty(buffer.nbytes, np.uint8)
+            staging = self._staging[buffer.address] = _Staging(pages, self._driver.Event())
+            del pages
+        return staging
 
     def _zero(self, buffer: Buffer, nbytes: int) -> None:
         with self._current("clearing memory"):

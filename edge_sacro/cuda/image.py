@@ -172,7 +172,7 @@ def gray_from_table(image: DeviceImage, table: Buffer) -> npt.NDArray[np.uint8]:
         InternalError: another image has the memory.
     """
     image.check()
-    gray = image.session.buffer("gray image", image.rows * image.columns)
+    gray = image.session.buffer("gray image", image.rows * image.columns, shared=True)
     image.session.device.launch(
         "gray_image",
         pixel_blocks(image.columns, image.rows),

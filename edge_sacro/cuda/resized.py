@@ -14,7 +14,9 @@ from edge_sacro.preprocess.tf_resize import aspect_size
 _WEIGHT_THREADS = 64
 
 
-def squished_input(image: DeviceImage, table: Buffer, size: Size, encoding: Encoding) -> Tensor:
+def squished_input(
+    image: DeviceImage, table: Buffer, size: Size, encoding: Encoding, place: Buffer | None = None
+) -> Tensor:
     """Pillow's bilinear resize without regard to the aspect, then ImageNet's statistics.
 
     Args:
@@ -22,13 +24,14 @@ def squished_input(image: DeviceImage, table: Buffer, size: Size, encoding: Enco
         table: 8-bit gray of each stored value, on the device.
         size: rows and columns of the result.
         encoding: of the result.
+        place: memory of an engine's that it is written into; None for the session's own.
 
     Returns:
         (1, 3, rows, columns).
 
     Raises:
         BackendFailed: the device's own error.
-        InternalError: another image has the memory.
+        InternalError: another image has the memory, or ``place`` has another size.
     """
     image.check()
     rows, columns = size
@@ -48,7 +51,7 @@ def squished_input(image: DeviceImage, table: Buffer, size: Size, encoding: Enco
         target=columns,
         taps=across_taps,
     )
-    tensor = session.tensor("classifier", (1, 3, rows, columns), encoding)
+    tensor = session.tensor("classifier", (1, 3, rows, columns), encoding, place)
     session.device.launch(
         "squish_down",
         pixel_blocks(columns, rows),
@@ -66,7 +69,9 @@ def squished_input(image: DeviceImage, table: Buffer, size: Size, encoding: Enco
     return tensor
 
 
-def detector_input(image: DeviceImage, table: Buffer, size: int, encoding: Encoding) -> tuple[Tensor, Size]:
+def detector_input(
+    image: DeviceImage, table: Buffer, size: int, encoding: Encoding, place: Buffer | None = None
+) -> tuple[Tensor, Size]:
     """TensorFlow 1's bilinear resize that keeps the aspect, ImageNet's statistics, then padding: one launch.
 
     Args:
@@ -74,18 +79,19 @@ def detector_input(image: DeviceImage, table: Buffer, size: int, encoding: Encod
         table: 8-bit gray of each stored value, on the device.
         size: side of the network's square input.
         encoding: of the result.
+        place: memory of an engine's that it is written into; None for the session's own.
 
     Returns:
         (1, 3, size, size), and the rows and columns of it that the image fills at the top left.
 
     Raises:
         BackendFailed: the device's own error.
-        InternalError: another image has the memory.
+        InternalError: another image has the memory, or ``place`` has another size.
         ValueError: the image is so narrow that nothing would be left of it.
     """
     image.check()
     rows, columns = aspect_size((image.rows, image.columns), size)
-    tensor = image.session.tensor("detector", (1, 3, size, size), encoding)
+    tensor = image.session.tensor("detector", (1, 3, size, size), encoding, place)
     image.session.device.launch(
         "detector_input",
         pixel_blocks(size, size),
@@ -103,7 +109,9 @@ def detector_input(image: DeviceImage, table: Buffer, size: int, encoding: Encod
     return tensor, (rows, columns)
 
 
-def slice_input(image: DeviceImage, table: Buffer, size: Size, encoding: Encoding) -> Tensor:
+def slice_input(
+    image: DeviceImage, table: Buffer, size: Size, encoding: Encoding, place: Buffer | None = None
+) -> Tensor:
     """OpenCV's bilinear resize of a CT slice through its window, then ImageNet's statistics: one launch.
 
     Args:
@@ -111,17 +119,18 @@ def slice_input(image: DeviceImage, table: Buffer, size: Size, encoding: Encodin
         table: float32, 0 to 1, of each stored value, on the device.
         size: rows and columns of the result.
         encoding: of the result.
+        place: memory of an engine's that it is written into; None for the session's own.
 
     Returns:
         (1, 3, rows, columns).
 
     Raises:
         BackendFailed: the device's own error.
-        InternalError: another image has the memory.
+        InternalError: another image has the memory, or ``place`` has another size.
     """
     image.check()
     rows, columns = size
-    tensor = image.session.tensor("classifier", (1, 3, rows, columns), encoding)
+    tensor = image.session.tensor("classifier", (1, 3, rows, columns), encoding, place)
     image.session.device.launch(
         "slice_input",
         pixel_blocks(columns, rows),

@@ -70,14 +70,23 @@ class Session:
         self._numbers: dict[str, int] = {}
         self._made = 0
 
-    def buffer(self, name: str, nbytes: int) -> Buffer:
-        """The memory of this name, at least so many bytes; what it held is lost where it grows."""
+    def buffer(self, name: str, nbytes: int, *, shared: bool = False) -> Buffer:
+        """The memory of this name, at least so many bytes; what it held is lost where it grows.
+
+        Args:
+            name: always with the same ``shared``.
+            nbytes: at least.
+            shared: whether the host fills or reads it.
+
+        Raises:
+            BackendFailed: there is not so much.
+        """
         kept = self._buffers.get(name)
         if kept is None or kept.nbytes < nbytes:
             if kept is not None:
                 del self._buffers[name]
                 self.device.release(kept)
-            kept = self._buffers[name] = self.device.allocate(nbytes)
+            kept = self._buffers[name] = self.device.allocate(nbytes, shared=shared)
             self.allocations += 1
         return kept
 
@@ -89,16 +98,32 @@ class Session:
 
     def uploaded(self, name: str, array: npt.NDArray[Any]) -> Buffer:
         """The memory of this name, holding the array."""
-        found = self.buffer(name, array.nbytes)
+        found = self.buffer(name, array.nbytes, shared=True)
         self.device.upload(found, array)
         return found
 
-    def tensor(self, name: str, shape: tuple[int, int, int, int], encoding: Encoding) -> Tensor:
-        """Memory for a network's input."""
+    def tensor(
+        self, name: str, shape: tuple[int, int, int, int], encoding: Encoding, place: Buffer | None = None
+    ) -> Tensor:
+        """Memory for a network's input.
+
+        Args:
+            name: of the session's memory for it.
+            shape: batch, channels, rows, columns.
+            encoding: of its values.
+            place: memory of another's, an engine's own for instance, in place of the session's.
+
+        Raises:
+            BackendFailed: there is no memory left.
+            InternalError: ``place`` has another size.
+        """
         size = int(np.prod(shape)) * encoding.dtype.itemsize
+        if place is not None and place.nbytes != size:
+            raise InternalError(f"a {name} input of {size} bytes and a place of {place.nbytes}")
         self._made += 1
         self._numbers[name] = self._made
-        return Tensor(self, name, self._made, self.buffer(f"{name} input", size), shape, encoding.dtype)
+        found = self.buffer(f"{name} input", size) if place is None else place
+        return Tensor(self, name, self._made, found, shape, encoding.dtype)
 
     def next_turn(self) -> int:
         """Another image takes the memory: what was made of the one before is void."""

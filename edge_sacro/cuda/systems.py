@@ -19,7 +19,7 @@ from edge_sacro.cuda.image import (
     table_on_device,
 )
 from edge_sacro.cuda.resized import detector_input, slice_input, squished_input
-from edge_sacro.cuda.segmenter import segmenter_windows
+from edge_sacro.cuda.segmenter import SegmenterImage, segmenter_image, segmenter_windows
 from edge_sacro.cuda.session import Session, Tensor
 from edge_sacro.cuda.structs import Encoding
 from edge_sacro.locate import Numerics, SegmentationGeometry
@@ -51,11 +51,21 @@ class AnatomyCase:
         eight_bit = self.cropped if self.seen is None else None
         return segmenter_windows(self.image, geometry, encoding, eight_bit=eight_bit, values=self.seen)
 
+    def segmenter_image(self, geometry: SegmentationGeometry) -> SegmenterImage:
+        """The image as windows are cut from it."""
+        eight_bit = self.cropped if self.seen is None else None
+        return segmenter_image(self.image, geometry, eight_bit=eight_bit, values=self.seen)
+
     def classifier_crops(
-        self, boxes: Sequence[Box], geometry: ClassifierGeometry, encoding: Encoding = FULL_PRECISION
+        self,
+        boxes: Sequence[Box],
+        geometry: ClassifierGeometry,
+        encoding: Encoding = FULL_PRECISION,
+        *,
+        place: Buffer | None = None,
     ) -> Tensor:
         """The classifier's input of each box in canonical view, (boxes, 1, rows, columns)."""
-        return classifier_crops(self.image, self.cropped, boxes, geometry, encoding)
+        return classifier_crops(self.image, self.cropped, boxes, geometry, encoding, place=place)
 
     def whole_image(self, geometry: ClassifierGeometry, encoding: Encoding = FULL_PRECISION) -> Tensor:
         """The standard model's input, (1, 1, rows, columns)."""
@@ -132,7 +142,16 @@ def fu2024_input(
         MissingAttributes: the values are not in Hounsfield units.
     """
     image = image_from_radiograph(session, radiograph)
+    return slice_input(image, window_table(image, radiograph, window), size, encoding)
+
+
+def window_table(image: DeviceImage, radiograph: Radiograph, window: tuple[float, float]) -> Buffer:
+    """What each stored value of a CT slice is in a window (center, width), on the device.
+
+    Raises:
+        BackendFailed: the device's own error.
+        MissingAttributes: the values are not in Hounsfield units.
+    """
     # One pixel of each value: the reference itself makes the table, and refuses what it refuses.
     every = np.arange(image.entries, dtype=np.int32) + radiograph.grayscale.first
-    table = windowed(replace(radiograph, stored=every[None]), *window)[0]
-    return slice_input(image, table_on_device(image, "window", table), size, encoding)
+    return table_on_device(image, "window", windowed(replace(radiograph, stored=every[None]), *window)[0])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_sacro.errors import BackendFailed, BundleContractBroken, DeadlineExceeded
+from edge_sacro.errors import BackendFailed, BundleContractBroken, DeadlineExceeded, InternalError
 
 Array = npt.NDArray[np.float32]
 
@@ -34,6 +34,59 @@ class NetworkSpec:
     outputs: tuple[TensorSpec, ...]
 
 
+@dataclass(frozen=True)
+class DeviceInput:
+    """Where a kernel writes an input of an engine.
+
+    Attributes:
+        address: of its first value, in the GPU's address space.
+        shape: C-contiguous.
+        dtype: of a value.
+    """
+
+    address: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.float32]
+
+    @property
+    def nbytes(self) -> int:
+        """Of its values."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+
+class Lent(Protocol):
+    """An engine that one thread has to itself until the block of :meth:`Engine.in_place` ends."""
+
+    def device_input(self, name: str) -> DeviceInput:
+        """Where to write an input.
+
+        Raises:
+            BundleContractBroken: the network has no such input.
+            InternalError: the block has ended.
+        """
+
+    def run(
+        self, after: int | None = None, *, copies: Mapping[str, int] | None = None, deadline: float | None = None
+    ) -> dict[str, Array]:
+        """Run on what stands in the inputs.
+
+        Args:
+            after: handle of the CUDA stream that the inputs were written on; all that is queued there so far is done
+                first. None where nothing is under way.
+            copies: addresses in the GPU's memory that inputs are copied from first, C-contiguous float32.
+            deadline: as ``Engine.run`` has it.
+
+        Returns:
+            one array for each output, the caller's to keep. All work has ended then, so inputs may be written again.
+
+        Raises:
+            BackendFailed: the GPU or the vendor failed, or an output is not finite.
+            BundleContractBroken: the network has no such input.
+            DeadlineExceeded: the deadline passed first.
+            InternalError: the block has ended.
+        """
+
+
 class Engine(ABC):
     """One network, opened by one vendor. ``run`` may be called from several threads at once.
 
@@ -41,11 +94,13 @@ class Engine(ABC):
         backend: the name in ``BACKENDS``.
         vendor_version: the vendor's own version.
         computes: False where outputs are made up, so that no decision may be drawn from them.
+        lends: whether its inputs can be filled where they are, on a GPU, by ``in_place``.
     """
 
     backend: ClassVar[str]
     vendor_version: str
     computes: ClassVar[bool] = True
+    lends: ClassVar[bool] = False
 
     def __init__(self, spec: NetworkSpec) -> None:
         self.spec = spec
@@ -76,6 +131,20 @@ class Engine(ABC):
     def pinned(self) -> Iterator[Engine]:
         """The engine that computes one whole assessment, even where another takes its place meanwhile."""
         yield self
+
+    def in_place(self, deadline: float | None = None) -> AbstractContextManager[Lent]:
+        """Have the engine alone, to fill its inputs on the GPU and run it; only where ``lends`` says so.
+
+        Args:
+            deadline: until which it is waited for, as ``run`` has it.
+
+        Raises:
+            BackendFailed: the GPU or the vendor fails.
+            DeadlineExceeded: other threads have the engine until the deadline.
+            InternalError: it does not lend its inputs.
+        """
+        del deadline
+        raise InternalError(f"an engine of {self.backend} does not lend its inputs", source=self.spec.name)
 
     @abstractmethod
     def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]: ...

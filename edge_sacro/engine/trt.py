@@ -11,31 +11,15 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from edge_sacro.engine.base import Array, Engine, NetworkSpec
+from edge_sacro.engine.base import Array, DeviceInput, Engine, NetworkSpec
 from edge_sacro.engine.trt_driver import CaptureRefused, CudaDriver
 from edge_sacro.engine.trt_memory import Gpu
 from edge_sacro.engine.trt_plan import OpenedPlan
 from edge_sacro.errors import BackendFailed, BundleContractBroken, DeadlineExceeded, InternalError
-
-
-@dataclass(frozen=True)
-class DeviceInput:
-    """Where a kernel writes an input of the engine.
-
-    Attributes:
-        address: of its first value, in the GPU's address space.
-        shape: C-contiguous.
-        dtype: of a value.
-    """
-
-    address: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[np.float32]
 
 
 class TensorRtEngine(Engine):
@@ -54,6 +38,7 @@ class TensorRtEngine(Engine):
     """
 
     backend: ClassVar[str] = "tensorrt"
+    lends: ClassVar[bool] = True
 
     def __init__(self, spec: NetworkSpec, model: bytes, threads: int) -> None:
         super().__init__(spec)
@@ -132,15 +117,7 @@ class TensorRtEngine(Engine):
 
     @contextmanager
     def in_place(self, deadline: float | None = None) -> Iterator[InPlace]:
-        """Have the engine alone, to fill its inputs on the GPU and run it.
-
-        Args:
-            deadline: until which it is waited for, as ``run`` has it.
-
-        Raises:
-            BackendFailed: the GPU or the vendor fails.
-            DeadlineExceeded: other threads have the engine until the deadline.
-        """
+        """As :meth:`Engine.in_place`."""
         with self._alone(deadline):
             with self._gpu.current("running the engine"):
                 self._drain(deadline)
@@ -243,35 +220,14 @@ class InPlace:
         self.ended = False
 
     def device_input(self, name: str) -> DeviceInput:
-        """Where to write an input.
-
-        Raises:
-            BundleContractBroken: the network has no such input.
-            InternalError: the block has ended.
-        """
+        """As ``Lent``."""
         self._require_open()
         return self._engine.device_input(name)
 
     def run(
         self, after: int | None = None, *, copies: Mapping[str, int] | None = None, deadline: float | None = None
     ) -> dict[str, Array]:
-        """Run on what stands in the inputs.
-
-        Args:
-            after: handle of the CUDA stream that the inputs were written on; all that is queued there so far is done
-                first. None where nothing is under way.
-            copies: addresses in the GPU's memory that inputs are copied from first, C-contiguous float32.
-            deadline: as ``Engine.run`` has it.
-
-        Returns:
-            one array for each output, the caller's to keep. All work has ended then, so inputs may be written again.
-
-        Raises:
-            BackendFailed: the GPU or the vendor failed, or an output is not finite.
-            BundleContractBroken: the network has no such input.
-            DeadlineExceeded: the deadline passed first.
-            InternalError: the block has ended.
-        """
+        """As ``Lent``."""
         self._require_open()
         wanted = dict(copies or {})
         for name in wanted:

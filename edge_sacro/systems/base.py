@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from edge_sacro.regions import JointRegion
 from edge_sacro.slices import SliceSelection
 from edge_sacro.stages import StageClock
 from edge_sacro.systems.contract import BundleContract
+from edge_sacro.systems.inputs import Inputs
 from edge_sacro.types import Box, OperatingPoint, Radiograph
 
 Array = npt.NDArray[np.float32]
@@ -60,6 +62,9 @@ class Assessment:
     maps: ClassMaps | None = None
 
 
+AssessWith: TypeAlias = Callable[[Radiograph, Manifest, Mapping[str, Engine], StageClock, Inputs], Assessment]
+
+
 @dataclass(frozen=True)
 class System:
     """A published system.
@@ -71,6 +76,8 @@ class System:
         operating_points: the cut-offs, the one to begin with first; each source says who states it.
         contract: what a bundle with this manifest must be.
         assess: the method, from one image to an assessment. A series is many images, each with its own.
+        assess_with: the same with its networks' inputs made by whom the runtime chooses; None where the system makes
+            them itself, on the host.
         networks: that a bundle brings; with each, the manifest has that network's settings.
         hounsfield_window: whether the manifest has a window for CT values.
         reference: the paper's name in ``edge_sacro.reference.PAPERS``; None where its figures are not held.
@@ -89,6 +96,7 @@ class System:
     reference: str | None = None
     high_risk: OperatingPoint | None = None
     select: Callable[[Radiograph], SliceSelection] | None = None
+    assess_with: AssessWith | None = None
 
 
 def canonical_shape(radiograph: Radiograph) -> tuple[int, int]:
@@ -111,11 +119,15 @@ def classified(engine: Engine, image: Array, clock: StageClock, view: View) -> t
         clock: whose deadline holds.
         view: how the image stands in the input.
     """
-    outputs = outputs_from_image(engine, image, clock)
+    return classification(outputs_from_image(engine, image, clock), view)
+
+
+def classification(outputs: Mapping[str, Array], view: View) -> tuple[float, ClassMaps | None]:
+    """A classifier's answer: the probability of disease, and its own explanation where it has one.
+
+    Args:
+        outputs: of the classifier.
+        view: how the image stands in its input.
+    """
     maps = ClassMaps(outputs[OUTPUT][0], view) if OUTPUT in outputs else None
     return classification_from_logits(outputs["logits"]).probability, maps
-
-
-def network_from_engine(engine: Engine, clock: StageClock) -> Callable[[Array], Array]:
-    """A network as the stages call it: they want its logits, whatever else it gives."""
-    return lambda image: outputs_from_image(engine, image, clock)["logits"]

@@ -14,27 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from edge_sacro.engine import Engine
 from edge_sacro.explain import squished_view
 from edge_sacro.manifest import Manifest
-from edge_sacro.orient import canonical_from_stored
-from edge_sacro.preprocess.imagenet import imagenet_input
-from edge_sacro.preprocess.normalise import VERSION, eight_bit_from_radiograph
-from edge_sacro.preprocess.squish import squished
+from edge_sacro.preprocess.normalise import VERSION
 from edge_sacro.stages import StageClock
 from edge_sacro.systems.base import (
     DISEASE,
     NOT_LOCATED,
     RADIOGRAPHY,
-    Array,
     Assessment,
     System,
     canonical_shape,
-    classified,
+    classification,
 )
 from edge_sacro.systems.contract import BundleContract, classifier_contract
+from edge_sacro.systems.inputs import HOST, Inputs
 from edge_sacro.types import OperatingPoint, Radiograph
 
 CITATION = "Bressem KK et al., Arthritis Res Ther 2021"
@@ -46,24 +41,24 @@ OPERATING_POINTS = (
 )
 
 
-def assess(radiograph: Radiograph, manifest: Manifest, engines: Mapping[str, Engine], clock: StageClock) -> Assessment:
+def assess(
+    radiograph: Radiograph,
+    manifest: Manifest,
+    engines: Mapping[str, Engine],
+    clock: StageClock,
+    inputs: Inputs = HOST,
+) -> Assessment:
     """Classify the whole radiograph; no joint is located."""
-    with clock.stage("normalise"):
-        given = network_input(radiograph, manifest)
-    with clock.stage("classify"):
-        view = squished_view(canonical_shape(radiograph), (given.shape[2], given.shape[3]))
-        probability, maps = classified(engines["classifier"], given, clock, view)
-    return Assessment(NOT_LOCATED, NOT_LOCATED, None, probability, None, maps=maps)
-
-
-def network_input(radiograph: Radiograph, manifest: Manifest) -> Array:
-    """Normalise to 8 bits, squish, scale to 0..1, normalise as ImageNet: (1, 3, rows, columns)."""
     settings = manifest.classification
     if settings is None:
         raise AssertionError("the manifest's schema lets no such bundle through")
-    image = canonical_from_stored(eight_bit_from_radiograph(radiograph), radiograph.orientation)
-    small = squished(image, (settings.rows, settings.columns))
-    return imagenet_input(small.astype(np.float32) / np.float32(255))
+    size = (settings.rows, settings.columns)
+    with clock.stage("normalise"):
+        given = inputs.squished(radiograph, size)
+    with clock.stage("classify"):
+        outputs = given.run(engines["classifier"], clock.deadline)
+        probability, maps = classification(outputs, squished_view(canonical_shape(radiograph), size))
+    return Assessment(NOT_LOCATED, NOT_LOCATED, None, probability, None, maps=maps)
 
 
 def contract(manifest: Manifest) -> BundleContract:
@@ -78,5 +73,6 @@ SYSTEM = System(
     operating_points=OPERATING_POINTS,
     contract=contract,
     assess=assess,
+    assess_with=assess,
     reference="bressem2021",
 )

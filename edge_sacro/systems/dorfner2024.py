@@ -17,20 +17,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
 from edge_sacro import crop as cropping
-from edge_sacro.classify import ClassifierGeometry, classifier_input
+from edge_sacro.classify import ClassifierGeometry
 from edge_sacro.decide import HIGH_RISK
 from edge_sacro.engine import Engine
 from edge_sacro.explain import cropped_view
-from edge_sacro.locate import CLASSES, SegmentationGeometry, segment
+from edge_sacro.locate import CLASSES, SegmentationGeometry, labels_from_windows
 from edge_sacro.manifest import Manifest, Segmentation
-from edge_sacro.orient import canonical_from_stored
 from edge_sacro.preprocess.field import exposed_field
-from edge_sacro.preprocess.intensity import published_eight_bit
-from edge_sacro.preprocess.normalise import VERSION, eight_bit_from_radiograph
+from edge_sacro.preprocess.normalise import VERSION
 from edge_sacro.regions import RegionRules, joint_regions
 from edge_sacro.stages import StageClock
 from edge_sacro.systems.base import (
@@ -39,13 +34,12 @@ from edge_sacro.systems.base import (
     RADIOGRAPHY,
     Assessment,
     System,
-    classified,
-    network_from_engine,
+    canonical_shape,
+    classification,
 )
 from edge_sacro.systems.contract import BundleContract, NetworkContract, classifier_contract
+from edge_sacro.systems.inputs import HOST, Inputs
 from edge_sacro.types import Box, OperatingPoint, Radiograph
-
-Gray = npt.NDArray[np.uint8]
 
 CITATION = "Dorfner FJ et al., preprint 2024"
 ACCURACY_CUT_OFF = OperatingPoint("accuracy", 0.59, f"{CITATION}, supplement, Figures 10 and 11: anatomy-aware model")
@@ -53,17 +47,27 @@ STANDARD_CUT_OFF = OperatingPoint("accuracy", 0.69, f"{CITATION}, supplement, Fi
 
 
 def assess_anatomy_aware(
-    radiograph: Radiograph, manifest: Manifest, engines: Mapping[str, Engine], clock: StageClock
+    radiograph: Radiograph,
+    manifest: Manifest,
+    engines: Mapping[str, Engine],
+    clock: StageClock,
+    inputs: Inputs = HOST,
 ) -> Assessment:
     """Locate both joints, crop to them, classify the crop."""
     settings = _segmentation(manifest)
     with clock.stage("normalise"):
-        seen, cropped_from = _images(radiograph, manifest)
+        case = inputs.anatomy(radiograph, manifest.numerics)
+        gray = case.gray()
     with clock.stage("segment"):
-        labels = segment(seen, network_from_engine(engines["segmenter"], clock), _geometry(settings))
+        windows, segmenter = case.windows(_geometry(settings)), engines["segmenter"]
+        labels = labels_from_windows(
+            lambda x, y: windows(x, y).run(segmenter, clock.deadline)["logits"],
+            _geometry(settings),
+            canonical_shape(radiograph),
+        )
     with clock.stage("locate"):
         rules = RegionRules(dilation=settings.dilation_fraction)
-        regions = joint_regions(labels, rules, manifest.numerics, exposed_field(cropped_from))
+        regions = joint_regions(labels, rules, manifest.numerics, exposed_field(gray))
     left, right = regions.of_patient("left"), regions.of_patient("right")
     notes = tuple(
         f"the {side} joint was not found; the published fallback stands in its place"
@@ -73,28 +77,32 @@ def assess_anatomy_aware(
     if regions.box is None:
         return Assessment(left, right, None, None, "joint_not_assessable", notes)
     with clock.stage("crop"):
-        crop = cropping.crop_from_box(cropped_from, regions.box)
+        crop = cropping.crop_from_box(gray, regions.box)
         if crop.box is None or min(crop.box.width, crop.box.height) < 2:
             return Assessment(left, right, None, None, crop.reason or "crop_too_small", notes)
-        pixels = cropping.pixels(cropped_from, crop.box)
     with clock.stage("classify"):
         geometry = _classifier_geometry(manifest)
-        given = classifier_input(pixels, geometry)[None, None]
-        probability, maps = classified(engines["classifier"], given, clock, cropped_view(crop.box, geometry))
+        outputs = case.crop(crop.box, geometry).run(engines["classifier"], clock.deadline)
+        probability, maps = classification(outputs, cropped_view(crop.box, geometry))
     return Assessment(left, right, crop.box, probability, None, notes, maps=maps)
 
 
 def assess_standard(
-    radiograph: Radiograph, manifest: Manifest, engines: Mapping[str, Engine], clock: StageClock
+    radiograph: Radiograph,
+    manifest: Manifest,
+    engines: Mapping[str, Engine],
+    clock: StageClock,
+    inputs: Inputs = HOST,
 ) -> Assessment:
     """Classify the whole radiograph; no joint is located."""
     with clock.stage("normalise"):
-        _, image = _images(radiograph, manifest)
+        case = inputs.anatomy(radiograph, manifest.numerics)
     with clock.stage("classify"):
         geometry = _classifier_geometry(manifest)
-        view = cropped_view(Box(0, 0, image.shape[1], image.shape[0]), geometry)
-        given = classifier_input(image, geometry)[None, None]
-        probability, maps = classified(engines["classifier"], given, clock, view)
+        rows, columns = canonical_shape(radiograph)
+        whole = Box(0, 0, columns, rows)
+        outputs = case.crop(whole, geometry).run(engines["classifier"], clock.deadline)
+        probability, maps = classification(outputs, cropped_view(whole, geometry))
     return Assessment(NOT_LOCATED, NOT_LOCATED, None, probability, None, maps=maps)
 
 
@@ -120,6 +128,7 @@ ANATOMY_AWARE = System(
     operating_points=(ACCURACY_CUT_OFF,),
     contract=anatomy_aware_contract,
     assess=assess_anatomy_aware,
+    assess_with=assess_anatomy_aware,
     networks=frozenset({"segmenter", "classifier"}),
     reference="dorfner2024",
     high_risk=HIGH_RISK,
@@ -132,25 +141,10 @@ STANDARD = System(
     operating_points=(STANDARD_CUT_OFF,),
     contract=standard_contract,
     assess=assess_standard,
+    assess_with=assess_standard,
     reference="dorfner2024",
     high_risk=HIGH_RISK,
 )
-
-
-def _images(radiograph: Radiograph, manifest: Manifest) -> tuple[npt.NDArray[np.generic], Gray]:
-    """What the segmenter sees and what is cropped, in canonical view: one image, save under published numerics.
-
-    The original gives the segmenter modality values, MONOCHROME1 turned over, and crops from what is left of them
-    after a cast to 8 bits.
-    """
-    if manifest.numerics == "corrected":
-        gray = canonical_from_stored(eight_bit_from_radiograph(radiograph), radiograph.orientation)
-        return gray, gray
-    values = radiograph.grayscale.table[radiograph.stored.astype(np.int32) - radiograph.grayscale.first]
-    if radiograph.grayscale.inverted:
-        values = np.float32((1 << radiograph.bits_stored) - 1) - values
-    values = canonical_from_stored(values, radiograph.orientation)
-    return values, published_eight_bit(values)
 
 
 def _segmentation(manifest: Manifest) -> Segmentation:

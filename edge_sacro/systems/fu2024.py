@@ -16,20 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import cv2
-import numpy as np
-
 from edge_sacro.engine import Engine
 from edge_sacro.errors import WrongView
 from edge_sacro.explain import squished_view
 from edge_sacro.manifest import Manifest
-from edge_sacro.orient import canonical_from_stored
-from edge_sacro.preprocess.imagenet import imagenet_input
-from edge_sacro.preprocess.window import VERSION, windowed
+from edge_sacro.preprocess.window import VERSION
 from edge_sacro.slices import SliceSelection, selection_from_radiograph
 from edge_sacro.stages import StageClock
-from edge_sacro.systems.base import NOT_LOCATED, Array, Assessment, System, canonical_shape, classified
+from edge_sacro.systems.base import NOT_LOCATED, Assessment, System, canonical_shape, classification
 from edge_sacro.systems.contract import BundleContract, classifier_contract
+from edge_sacro.systems.inputs import HOST, Inputs
 from edge_sacro.types import OperatingPoint, Radiograph
 
 CITATION = "Fu Q et al., Br J Hosp Med 2024"
@@ -38,18 +34,14 @@ NETWORKS = ("vgg16", "resnet101", "densenet121", "inception_v4", "resnext50")
 LARGER_CLASS = OperatingPoint("larger_class", 0.5, f"ours, the larger of two classes: {CITATION} states no cut-off")
 
 
-def assess(radiograph: Radiograph, manifest: Manifest, engines: Mapping[str, Engine], clock: StageClock) -> Assessment:
-    """Classify one slice; no joint is located in it."""
-    with clock.stage("normalise"):
-        given = network_input(radiograph, manifest)
-    with clock.stage("classify"):
-        view = squished_view(canonical_shape(radiograph), (given.shape[2], given.shape[3]))
-        probability, maps = classified(engines["classifier"], given, clock, view)
-    return Assessment(NOT_LOCATED, NOT_LOCATED, None, probability, None, maps=maps)
-
-
-def network_input(radiograph: Radiograph, manifest: Manifest) -> Array:
-    """Window, turn to the usual view, resize, normalise as ImageNet: (1, 3, rows, columns).
+def assess(
+    radiograph: Radiograph,
+    manifest: Manifest,
+    engines: Mapping[str, Engine],
+    clock: StageClock,
+    inputs: Inputs = HOST,
+) -> Assessment:
+    """Classify one slice; no joint is located in it.
 
     Raises:
         WrongView: the slice is not axial; a localizer is coronal or sagittal.
@@ -58,11 +50,14 @@ def network_input(radiograph: Radiograph, manifest: Manifest) -> Array:
     settings, window = manifest.classification, manifest.hounsfield_window
     if settings is None or window is None:
         raise AssertionError("the manifest's schema lets no such bundle through")
-    check_axial(radiograph)
-    values = windowed(radiograph, window.center, window.width)
-    image = canonical_from_stored(values, radiograph.orientation)
-    resized = cv2.resize(image, (settings.columns, settings.rows), interpolation=cv2.INTER_LINEAR)
-    return imagenet_input(np.asarray(resized, np.float32))
+    size = (settings.rows, settings.columns)
+    with clock.stage("normalise"):
+        check_axial(radiograph)
+        given = inputs.slice(radiograph, (window.center, window.width), size)
+    with clock.stage("classify"):
+        outputs = given.run(engines["classifier"], clock.deadline)
+        probability, maps = classification(outputs, squished_view(canonical_shape(radiograph), size))
+    return Assessment(NOT_LOCATED, NOT_LOCATED, None, probability, None, maps=maps)
 
 
 def select(radiograph: Radiograph) -> SliceSelection:
@@ -103,6 +98,7 @@ SYSTEMS = tuple(
         operating_points=(LARGER_CLASS,),
         contract=contract,
         assess=assess,
+        assess_with=assess,
         select=select,
         hounsfield_window=True,
         reference="fu2024",

@@ -28,14 +28,13 @@ from edge_sacro.detect import (
 )
 from edge_sacro.engine import Engine
 from edge_sacro.manifest import Detection, Manifest
-from edge_sacro.orient import canonical_from_stored
 from edge_sacro.preprocess.field import exposed_field
-from edge_sacro.preprocess.normalise import VERSION, eight_bit_from_radiograph
-from edge_sacro.preprocess.tf_resize import detector_input
+from edge_sacro.preprocess.normalise import VERSION
 from edge_sacro.regions import JointRegion
 from edge_sacro.stages import StageClock
-from edge_sacro.systems.base import RADIOGRAPHY, Assessment, System, outputs_from_image
+from edge_sacro.systems.base import RADIOGRAPHY, Assessment, System
 from edge_sacro.systems.contract import BundleContract, NetworkContract
+from edge_sacro.systems.inputs import HOST, Inputs
 from edge_sacro.types import OperatingPoint, Radiograph
 
 CITATION = "Noh SH et al., preprint 2021"
@@ -48,17 +47,23 @@ BEST_BOX = OperatingPoint(
 )
 
 
-def assess(radiograph: Radiograph, manifest: Manifest, engines: Mapping[str, Engine], clock: StageClock) -> Assessment:
+def assess(
+    radiograph: Radiograph,
+    manifest: Manifest,
+    engines: Mapping[str, Engine],
+    clock: StageClock,
+    inputs: Inputs = HOST,
+) -> Assessment:
     """Detect the joints, choose the best box of each, and take its class's share for a probability."""
     settings = _settings(manifest)
     with clock.stage("normalise"):
-        image = canonical_from_stored(eight_bit_from_radiograph(radiograph), radiograph.orientation)
-        given, filled = detector_input(image, settings.size)
+        given, filled, gray = inputs.detector(radiograph, settings.size)
     with clock.stage("detect"):
-        outputs = outputs_from_image(engines["detector"], given, clock)
+        outputs = given.run(engines["detector"], clock.deadline)
         scores, boxes = outputs["scores"], outputs["boxes"]
     with clock.stage("locate"):
         kept = kept_detections(scores, boxes, SuppressionRules(settings.score, settings.iou, settings.boxes))
+        image = gray()
         size = (image.shape[0], image.shape[1])
         placed = placed_detections(kept, settings.size, filled, size)
         sides = best_of_each_side(placed, size, exposed_field(image))
@@ -93,6 +98,7 @@ SYSTEM = System(
     operating_points=(BEST_BOX,),
     contract=contract,
     assess=assess,
+    assess_with=assess,
     networks=frozenset({"detector"}),
     reference="noh2021",
 )

@@ -32,5 +32,6 @@ SYSTEM = System(
     operating_points=OPERATING_POINTS,
     contract=contract,
     assess=assess,
+    assess_with=assess,
     reference="poddubnyy2020",
 )

@@ -61,6 +61,10 @@ class EmulatedDevice(Device):
         self.launched: list[str] = []
 
     @property
+    def stream(self) -> int | None:
+        return None
+
+    @property
     def live(self) -> int:
         """Buffers that were not given back."""
         return len(self._memory)

@@ -72,6 +72,12 @@ def test_every_networks_input_comes_through_pycuda(answer: dict[str, Any]) -> No
     assert answer["launches"] > 5 * len(CASES)
 
 
+def test_a_gpu_that_shares_the_hosts_memory_reads_it_there(answer: dict[str, Any]) -> None:
+    """The same cases with not one copy to the device: that call fails meanwhile, and is not missed."""
+    shared = answer["shared"]
+    assert shared == {"cases": len(CASES), "live": 0, "allocated": 0, "copied": False, "pointer": True}
+
+
 def test_nothing_is_left_behind(answer: dict[str, Any]) -> None:
     """Device memory, page-locked memory, streams, events and the context, after success and after every failure."""
     assert answer["live"] == 0

@@ -9,7 +9,6 @@ import ctypes
 import gc
 import json
 import sys
-from collections.abc import Callable
 
 import numpy as np
 
@@ -34,8 +33,9 @@ ERRORS = {
     "cuMemcpyHtoDAsync_v2": 1,
     "cuMemsetD8Async": 1,
     "cuLaunchKernel": 719,
+    "cuEventCreate": 2,
     "cuStreamSynchronize": 700,
-    "cuMemcpyDtoH_v2": 1,
+    "cuMemcpyDtoHAsync_v2": 1,
 }
 """A status of the driver for each call that can fail."""
 
@@ -63,6 +63,21 @@ def allocations() -> list[int]:
     return [counted[0], counted[-1]]
 
 
+def run_on_shared_memory(driver: ctypes.CDLL) -> dict[str, int]:
+    """The cases on a GPU that shares the host's memory, which then lacks a call."""
+    driver.fake_integrated(1)
+    with Session(open_gpu()) as session:
+        for case in CASES:
+            case.check(session)
+        counted = session.allocations
+        CASES[-1].check(session)
+    answer = {"cases": len(CASES), "live": driver.fake_live(), "allocated": session.allocations - counted}
+    answer["copied"] = failure(driver, "cuMemcpyHtoDAsync_v2")[0] != "none"
+    answer["pointer"] = failure(driver, "cuMemHostGetDevicePointer_v2")[0] == "backend_failed"
+    driver.fake_integrated(0)
+    return answer
+
+
 def copies_are_kept() -> bool:
     """Whether a copy of a result survives the next image."""
     with Session(open_gpu()) as session:
@@ -72,16 +87,16 @@ def copies_are_kept() -> bool:
     return bool(np.array_equal(first, kept))
 
 
-def failure(fail: Callable[[str, int], None], call: str) -> list[str]:
+def failure(driver: ctypes.CDLL, call: str, status: int | None = None) -> list[str]:
     """Code, message and remedy of the error that a call becomes which fails and goes on failing."""
-    fail(call, ERRORS[call])
+    driver.fake_fail(call.encode(), ERRORS.get(call, 1) if status is None else status)
     try:
         with Session(open_gpu()) as session:
             anatomy_case(session, twelve_bit(60, 50), "corrected").segmenter_windows(SEGMENTATION).copy()
     except EdgeSacroError as error:
         return [error.code, error.what, error.remedy]
     finally:
-        fail(call, 0)
+        driver.fake_fail(call.encode(), 0)
     return ["none", "", ""]
 
 
@@ -91,17 +106,18 @@ def main(path: str) -> None:
     answer: dict[str, object] = {"cases": run_cases(), "launches": driver.fake_launches()}
     answer["live"] = driver.fake_live()
     answer["allocations"], answer["kept"] = allocations(), copies_are_kept()
+    answer["shared"] = run_on_shared_memory(driver)
     failures, left = {}, {}
     for call in ERRORS:
         before = driver.fake_live()
-        failures[call] = failure(lambda name, status: driver.fake_fail(name.encode(), status), call)
+        failures[call] = failure(driver, call)
         gc.collect()  # what an error's frames still hold
         left[call] = driver.fake_live() - before
     answer["failures"], answer["left"] = failures, left
     driver.fake_device(12060, 8, 7)
-    answer["jetpack 6"] = failure(lambda *_: None, "cuInit")[0]
+    answer["jetpack 6"] = failure(driver, "cuInit", 0)[0]
     driver.fake_device(12020, 8, 7)
-    answer["old driver"] = failure(lambda *_: None, "cuInit")[0]
+    answer["old driver"] = failure(driver, "cuInit", 0)[0]
     answer["binaries"] = [choice.name for choice in CHOICES]
     json.dump(answer, sys.stdout)
 

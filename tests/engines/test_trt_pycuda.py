@@ -19,7 +19,6 @@ from tests.engines.through_pycuda import ERRORS
 MORE = Path(__file__).parent / "emulation" / "driver_more.cpp"
 
 KEPT = {
-    "cuDeviceGetAttribute": "emulated_attribute",
     "cuCtxPushCurrent_v2": "emulated_push",
     "cuCtxPopCurrent_v2": "emulated_pop",
 }

@@ -27,7 +27,7 @@ static std::vector<std::function<Status()>> queue;
 static std::map<Address, size_t> memory;
 static std::map<void *, size_t> pages;
 static std::map<std::string, Status> failures;
-static int contexts, streams, events, launches, driver_version = 13000, capability[2] = {8, 7};
+static int contexts, streams, events, launches, integrated, driver_version = 13000, capability[2] = {8, 7};
 static size_t module_size;
 static char context;
 
@@ -57,6 +57,7 @@ extern "C" {
 // For the test itself.
 void fake_fail(const char *name, int status) { failures[name] = status; }
 void fake_device(int version, int major, int minor) { driver_version = version, capability[0] = major, capability[1] = minor; }
+void fake_integrated(int value) { integrated = value; }
 int fake_launches(void) { return launches; }
 int fake_live(void) { return (int)memory.size() + (int)pages.size() + streams + events + contexts; }
 int fake_queued(void) { return (int)queue.size(); }
@@ -69,7 +70,7 @@ Status cuDeviceGet(int *device, int index) { FAILS_IF_TOLD *device = index; retu
 Status cuDeviceGetName(char *name, int length, int) { strncpy(name, "emulated GPU", length); return SUCCESS; }
 Status cuDeviceComputeCapability(int *major, int *minor, int) { *major = capability[0], *minor = capability[1]; return SUCCESS; }
 Status cuDeviceGetAttribute(int *value, int attribute, int) {
-    *value = attribute == 75 ? capability[0] : attribute == 76 ? capability[1] : 1;
+    *value = attribute == 75 ? capability[0] : attribute == 76 ? capability[1] : attribute == 18 ? integrated : 1;
     return SUCCESS;
 }
 Status cuDevicePrimaryCtxRetain(void **found, int) { FAILS_IF_TOLD contexts++; *found = &context; return SUCCESS; }
@@ -114,10 +115,15 @@ Status cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *) 
     queue.push_back([=] { memcpy((void *)to, from, bytes); return SUCCESS; });
     return SUCCESS;
 }
-Status cuMemcpyDtoH_v2(void *to, Address from, size_t bytes) {
+Status cuMemHostGetDevicePointer_v2(Address *found, void *host, unsigned) {
+    FAILS_IF_TOLD
+    *found = (Address)host;
+    return pages.count(host) ? SUCCESS : INVALID;
+}
+Status cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *) {
     FAILS_IF_TOLD
     if (!inside(from, bytes)) return INVALID;
-    memcpy(to, (void *)from, bytes);  // of another stream's work it knows nothing
+    queue.push_back([=] { memcpy(to, (void *)from, bytes); return SUCCESS; });
     return SUCCESS;
 }
 Status cuMemsetD8Async(Address to, unsigned char value, size_t bytes, void *) {
@@ -128,8 +134,14 @@ Status cuMemsetD8Async(Address to, unsigned char value, size_t bytes, void *) {
 }
 Status cuStreamCreate(void **found, unsigned) { FAILS_IF_TOLD streams++; *found = malloc(1); return SUCCESS; }
 Status cuStreamDestroy_v2(void *stream) { streams--; free(stream); return SUCCESS; }
-Status cuStreamSynchronize(void *) { FAILS_IF_TOLD return drain(); }
-Status cuEventCreate(void **found, unsigned) { events++; *found = malloc(1); return SUCCESS; }
+Status cuStreamSynchronize(void *) {
+    if (Status status = told(__func__)) {
+        queue.clear();  // as on a GPU that is lost: what was queued is never done
+        return status;
+    }
+    return drain();
+}
+Status cuEventCreate(void **found, unsigned) { FAILS_IF_TOLD events++; *found = malloc(1); return SUCCESS; }
 Status cuEventDestroy_v2(void *event) { events--; free(event); return SUCCESS; }
 Status cuEventRecord(void *, void *) { return SUCCESS; }
 Status cuEventSynchronize(void *) { return drain(); }

@@ -1,7 +1,7 @@
 // Appended to the stand-in for libcuda.so.1 of tests/cuda/emulation: what the TensorRT backend calls beside it. All
 // streams share one queue there, so that an event that is waited for has always been.
 
-static int integrated, busy, graphs;
+static int busy, graphs;
 static thread_local int depth;
 static size_t captured_from;
 typedef std::vector<std::function<Status()>> Work;
@@ -9,7 +9,6 @@ typedef std::vector<std::function<Status()>> Work;
 extern "C" {
 
 // For the test itself.
-void fake_integrated(int value) { integrated = value; }
 void fake_busy(int looks) { busy = looks; }
 int fake_graphs(void) { return graphs; }
 int fake_depth(void) { return depth; }  // of this thread's contexts
@@ -23,22 +22,6 @@ Status cuCtxPushCurrent_v2(void *pushed) {
 Status cuCtxPopCurrent_v2(void **found) {
     if (depth-- == 0) return 201;
     return emulated_pop(found);
-}
-Status cuDeviceGetAttribute(int *value, int attribute, int device) {
-    if (attribute != 18) return emulated_attribute(value, attribute, device);
-    *value = integrated;
-    return SUCCESS;
-}
-Status cuMemHostGetDevicePointer_v2(Address *found, void *host, unsigned) {
-    FAILS_IF_TOLD
-    *found = (Address)host;
-    return pages.count(host) ? SUCCESS : INVALID;
-}
-Status cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *) {
-    FAILS_IF_TOLD
-    if (!inside(from, bytes)) return INVALID;
-    queue.push_back([=] { memcpy(to, (void *)from, bytes); return SUCCESS; });
-    return SUCCESS;
 }
 Status cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void *) {
     FAILS_IF_TOLD
