@@ -34,7 +34,7 @@ from edge_sacro.types import Radiograph
 
 Readable: TypeAlias = "Source | ReadInstance"
 
-_Inferred = tuple[Result, Radiograph | None, Assessment | None]
+Assessed = tuple[Result, Radiograph | None, Assessment | None]
 
 
 class Runtime:
@@ -167,7 +167,7 @@ class Runtime:
             BackendError: as ``infer``.
         """
         check_explains(self.bundle.manifest, class_index)
-        return self._explained(self._infer(source, label_of(source, name)), class_index)
+        return self.explained(self._infer(source, label_of(source, name)), class_index)
 
     def infer_each(
         self, source: Readable, *, name: str | None = None, class_index: int | None = None
@@ -184,13 +184,16 @@ class Runtime:
         """
         if class_index is not None:
             check_explains(self.bundle.manifest, class_index)
+        for each in self.assess_each(source, name=name):
+            yield (each[0], each[1], None) if class_index is None else self.explained(each, class_index)
+
+    def assess_each(self, source: Readable, *, name: str | None = None) -> Iterator[Assessed]:
+        """As ``infer_each``, each with what the system computed of it: its label map, and what ``explained`` takes."""
         label = label_of(source, name)
         if self.reads_frames and not isinstance(source, ReadInstance):
-            inferred: Iterable[_Inferred] = self._infer_frames(source, label)
+            yield from self._infer_frames(source, label)
         else:
-            inferred = [self._infer(source, label)]
-        for each in inferred:
-            yield (each[0], each[1], None) if class_index is None else self._explained(each, class_index)
+            yield self._infer(source, label)
 
     def read_ahead(self, sources: Iterable[Source]) -> Iterator[Readable]:
         """The sources in their order, each read while the one before it is assessed: for ``infer`` and its like.
@@ -206,20 +209,21 @@ class Runtime:
         """Whether an instance may have several results: the system reads CT, in which a frame is a slice."""
         return "CT" in self.system.modalities
 
-    def _explained(self, inferred: _Inferred, class_index: int) -> tuple[Result, Radiograph | None, Explanation | None]:
+    def explained(self, inferred: Assessed, class_index: int) -> tuple[Result, Radiograph | None, Explanation | None]:
+        """What ``infer_each`` gives, of what ``assess_each`` gave."""
         result, radiograph, assessment = inferred
         if radiograph is None or assessment is None or assessment.maps is None:
             return result, radiograph, None
         explained = explanation_from_maps(assessment.maps, radiograph, self.bundle.manifest.classes, class_index)
         return result, radiograph, explained
 
-    def _infer(self, source: Readable, label: str) -> _Inferred:
+    def _infer(self, source: Readable, label: str) -> Assessed:
         """One instance, which must hold one image."""
         read = source if isinstance(source, ReadInstance) else read_instance(source, label, self.overrides)
         clock = StageClock(self.deadline_s, {"read": read.seconds})
         return self._answered(read.image, Origin(label, read.sha256, None), clock)
 
-    def _infer_frames(self, source: Source, label: str) -> Iterator[_Inferred]:
+    def _infer_frames(self, source: Source, label: str) -> Iterator[Assessed]:
         """Each frame of one instance. Frames are read a few at a time; the first of them bears the time."""
         clock, data = StageClock(self.deadline_s), None
         try:
@@ -238,7 +242,7 @@ class Runtime:
             with clock.stage("read", always=True):
                 frame = next(frames, None)
 
-    def _answered(self, image: Radiograph | InputRefused, origin: Origin, clock: StageClock) -> _Inferred:
+    def _answered(self, image: Radiograph | InputRefused, origin: Origin, clock: StageClock) -> Assessed:
         """The result of an image that was read, or of why there is none."""
         radiograph = image if isinstance(image, Radiograph) else None
         assessment = None

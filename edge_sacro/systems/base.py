@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edge_sacro.classify import classification_from_logits
 from edge_sacro.engine import Engine
 from edge_sacro.explain import OUTPUT, ClassMaps, View
+from edge_sacro.locate import Labels
 from edge_sacro.manifest import Manifest, NetworkName
 from edge_sacro.orient import canonical_size
 from edge_sacro.regions import JointRegion
@@ -49,6 +50,8 @@ class Assessment:
         notes: what a reader of the report must know.
         left_probability, right_probability: of the disease in each joint, where the system tells them apart.
         maps: what the classifier's graph explains of its answer; None where it has no such output or did not run.
+        labels: the anatomy of each pixel in canonical view, as ``edge_sacro.locate`` numbers it; None where the system
+            segments nothing.
     """
 
     left: JointRegion
@@ -60,6 +63,7 @@ class Assessment:
     left_probability: float | None = None
     right_probability: float | None = None
     maps: ClassMaps | None = None
+    labels: Labels | None = None
 
 
 AssessWith: TypeAlias = Callable[[Radiograph, Manifest, Mapping[str, Engine], StageClock, Inputs], Assessment]

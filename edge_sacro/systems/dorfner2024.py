@@ -75,16 +75,16 @@ def assess_anatomy_aware(
         if region.fallback
     )
     if regions.box is None:
-        return Assessment(left, right, None, None, "joint_not_assessable", notes)
+        return Assessment(left, right, None, None, "joint_not_assessable", notes, labels=labels)
     with clock.stage("crop"):
         crop = cropping.crop_from_box(gray, regions.box)
         if crop.box is None or min(crop.box.width, crop.box.height) < 2:
-            return Assessment(left, right, None, None, crop.reason or "crop_too_small", notes)
+            return Assessment(left, right, None, None, crop.reason or "crop_too_small", notes, labels=labels)
     with clock.stage("classify"):
         geometry = _classifier_geometry(manifest)
         outputs = case.crop(crop.box, geometry).run(engines["classifier"], clock.deadline)
         probability, maps = classification(outputs, cropped_view(crop.box, geometry))
-    return Assessment(left, right, crop.box, probability, None, notes, maps=maps)
+    return Assessment(left, right, crop.box, probability, None, notes, maps=maps, labels=labels)
 
 
 def assess_standard(
