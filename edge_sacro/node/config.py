@@ -155,10 +155,12 @@ class NodeConfig(_Strict):
     """The whole file. Relative paths in it start at its folder.
 
     Attributes:
-        folder: the node's own: received files, results, queue, log and audit trail.
+        folder: the node's own: received files, results, queue and audit trail.
+        log: file of the log, opened anew on SIGHUP; the standard error stream where absent.
     """
 
     folder: Path
+    log: Path | None = None
     dicom: Dicom = Dicom()
     destinations: tuple[Destination, ...] = ()
     http: Http = Http()

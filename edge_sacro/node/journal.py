@@ -5,11 +5,15 @@ Instances are told by their number in the queue, which leads to everything else 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import threading
+from pathlib import Path
 from typing import TextIO
 
+from edge_sacro.errors import OutputNotWritten
 from edge_sacro.node.records import utc_now
 
 Value = str | int | float | bool | None
@@ -18,13 +22,25 @@ Value = str | int | float | bool | None
 class Journal:
     """The log. Safe to call from several threads.
 
+    A line that cannot be written never stops the node, whose promise does not depend on it: it is counted, and the next
+    line that can be written tells how many are missing before it.
+
     Args:
         stream: where lines go; the standard error stream where None.
+        path: a file to append to in place of a stream.
+
+    Attributes:
+        lost: lines that could not be written, since the last one that could.
+
+    Raises:
+        OutputNotWritten: the file cannot be opened.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self, stream: TextIO | None = None, path: Path | None = None) -> None:
+        self._path = path
         self._lock = threading.Lock()
+        self.lost = 0
+        self._stream = (stream or sys.stderr) if path is None else _opened(path)
 
     def event(self, name: str, **fields: Value) -> None:
         """Write one line.
@@ -33,7 +49,44 @@ class Journal:
             name: what happened.
             fields: with what; never anything that came from inside a received file but its size.
         """
-        line = json.dumps({"time": utc_now(), "event": name, **fields}, ensure_ascii=True)
         with self._lock:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            missing: dict[str, Value] = {"lines_lost_before": self.lost} if self.lost else {}
+            line = json.dumps({"time": utc_now(), "event": name, **fields, **missing}, ensure_ascii=True)
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):
+                self.lost += 1
+            else:
+                self.lost = 0
+
+    def reopen(self) -> None:
+        """Open the file anew, after it was moved away (logrotate); nothing where a stream was given.
+
+        Where that fails the old file goes on, and the line that says so is the first that it gets.
+        """
+        if self._path is None:
+            return
+        try:
+            fresh = _opened(self._path)
+        except OutputNotWritten as error:
+            self.event("log_not_reopened", error=error.what)
+            return
+        with self._lock:
+            old, self._stream = self._stream, fresh
+            with contextlib.suppress(OSError):
+                old.close()
+
+    def close(self) -> None:
+        """Close the file; a stream that was given stays open."""
+        if self._path is not None:
+            with self._lock, contextlib.suppress(OSError):
+                self._stream.close()
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise OutputNotWritten(f"the log cannot be written: {error.strerror}", source=str(path)) from error
+    return os.fdopen(descriptor, "a", encoding="ascii")

@@ -103,6 +103,12 @@ class Store:
         with self._transaction() as run:
             return run("UPDATE instance SET state = ? WHERE state = ?", State.RECEIVED, State.ASSESSING).rowcount
 
+    def give_back(self, sequence: int) -> None:
+        """Let an instance wait again that was taken and not assessed through no fault of its own."""
+        with self._transaction() as run:
+            change = "UPDATE instance SET state = ?, attempts = attempts - 1 WHERE sequence = ? AND state = ?"
+            run(change, State.RECEIVED, sequence, State.ASSESSING)
+
     def assessed(self, sequence: int, outcome: Outcome, deliveries: Sequence[NewDelivery]) -> None:
         """Enter the results of an instance, whose files are on stable storage already, and where they have to go."""
         with self._transaction() as run:
@@ -196,12 +202,26 @@ class Store:
 
     def waiting(self) -> int:
         """How many instances have not come to an end."""
-        return sum(number for state, number in self.counts().items() if state in UNFINISHED)
+        marks = ", ".join("?" * len(UNFINISHED))
+        query = f"SELECT COUNT(*) FROM instance WHERE state IN ({marks})"  # noqa: S608
+        return int(self._rows(query, *UNFINISHED)[0][0])
 
     def knows_file(self, relative: Path) -> bool:
         """Whether the queue points to a file or a folder of results, given relative to the spool's folder."""
         query = "SELECT 1 FROM instance WHERE path = ? OR results = ? LIMIT 1"
         return bool(self._rows(query, str(relative), str(relative)))
+
+    def forsaken(self, destinations: Sequence[str]) -> list[Delivery]:
+        """What has to go to a destination that is none of these, so that it would never arrive."""
+        marks = ", ".join("?" * len(destinations))
+        query = f"SELECT * FROM delivery WHERE state IN (?, ?) AND destination NOT IN ({marks}) ORDER BY id"  # noqa: S608
+        waiting = DeliveryState.WAITING, DeliveryState.CONFIRMING
+        return [Delivery(**row) for row in self._rows(query, *waiting, *destinations)]
+
+    def delivery(self, number: int) -> Delivery | None:
+        """One delivery by its number."""
+        rows = self._rows("SELECT * FROM delivery WHERE id = ?", number)
+        return Delivery(**rows[0]) if rows else None
 
     def purgeable(self, finished_before: str, limit: int) -> list[Instance]:
         """Instances with files that ended, not in quarantine, before a time (ISO 8601, UTC)."""
