@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge_sacro.errors import BundleContractBroken
 from edge_sacro.locate import Network
-from edge_sacro.preprocess.clahe import clahe_variant
+from edge_sacro.preprocess.contrast import contrast_filter
 from edge_sacro.preprocess.resize import (
     Size,
     bilinear_align_corners,
@@ -103,7 +103,7 @@ def classifier_input(crop: npt.NDArray[np.generic], geometry: ClassifierGeometry
         crop: rows x columns, display orientation, at least 2 x 2, any real type.
         geometry: rows and columns of the result.
     """
-    filtered = clahe_variant(np.ascontiguousarray(crop[:, ::-1]))
+    filtered = contrast_filter(np.ascontiguousarray(crop[:, ::-1]))
     size = longest_side_size(filtered.shape, max(geometry.size))
     return center_crop_or_pad(bilinear_align_corners(filtered, size), geometry.size)
 

@@ -53,15 +53,20 @@ def sharpened(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return zero_to_one(np.subtract(median, blurred, out=blurred))
 
 
+def gaussian_weights() -> npt.NDArray[np.float64]:
+    """Of sigma 1 and radius 4: 9 weights whose sum is 1."""
+    weights: npt.NDArray[np.float64] = np.exp(-0.5 * np.arange(-GAUSSIAN_RADIUS, GAUSSIAN_RADIUS + 1.0) ** 2)
+    weights /= weights.sum()
+    return weights
+
+
 def gaussian_sigma_one(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Gaussian of sigma 1 and radius 4, border repeated: down first, then across, each stored in single precision.
 
     Sums run in double precision, as the published ones: single precision changes last bits, which the equalisation
     then turns into other grey levels.
     """
-    weights = np.exp(-0.5 * np.arange(-GAUSSIAN_RADIUS, GAUSSIAN_RADIUS + 1, dtype=np.float64) ** 2)
-    weights /= weights.sum()
-    one = np.ones(1)
+    weights, one = gaussian_weights(), np.ones(1)
     for across, down in ((one, weights), (weights, one)):
         smooth = cv2.sepFilter2D(image, cv2.CV_64F, across, down, borderType=cv2.BORDER_REPLICATE)
         image = smooth.astype(np.float32)
@@ -88,15 +93,18 @@ def adaptive_equalisation(image: npt.NDArray[np.float32]) -> npt.NDArray[np.floa
 def _bins_of(image: npt.NDArray[np.float32]) -> _Bins:
     """Histogram bin of each pixel, 0 to 252: by way of 16 bits and of 14 bits, each rounded half to even."""
     sixteen_bit = np.rint(image * np.float32(65535)).astype(np.uint16)
-    low, high = int(sixteen_bit.min()), int(sixteen_bit.max())
+    bins: _Bins = np.take(bin_of_sixteen_bit(int(sixteen_bit.min()), int(sixteen_bit.max())), sixteen_bit)
+    return bins
+
+
+def bin_of_sixteen_bit(low: int, high: int) -> _Bins:
+    """Bin of each 16-bit value, in an image whose lowest and highest ones are these."""
     values = np.arange(65536, dtype=np.float64)
     if low == high:
         level = np.clip(values, 0, LEVELS - 1)
     else:
         level = (np.clip(values, low, high) - low) / (high - low) * (LEVELS - 1)
-    table = (np.rint(level).astype(np.intp) // _BIN_WIDTH).astype(np.uint8)
-    bins: _Bins = np.take(table, sixteen_bit)
-    return bins
+    return (np.rint(level).astype(np.intp) // _BIN_WIDTH).astype(np.uint8)
 
 
 def _reflected(bins: _Bins, tile: tuple[int, int]) -> _Bins:
