@@ -16,6 +16,7 @@ from edge_sacro.commands.engine import engine as engine_group
 from edge_sacro.commands.engine import opener_from_store
 from edge_sacro.commands.evaluate import evaluate as evaluate_command
 from edge_sacro.commands.grade import grade as grade_command
+from edge_sacro.commands.objects import Objects, object_options
 from edge_sacro.commands.parity import parity as parity_command
 from edge_sacro.commands.reference import reference as reference_group
 from edge_sacro.errors import InputNotFound
@@ -84,6 +85,7 @@ for group in GROUPS:
     show_default=True,
     help="Explain what speaks for disease (1) or for its absence (0).",
 )
+@object_options
 @exits_with_code
 def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     paths: tuple[str, ...],
@@ -103,6 +105,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     explain: str | None,
     explain_npz: str | None,
     explain_class: int,
+    objects: Objects,
 ) -> int:
     """Assess DICOM files, or every instance of folders, and answer each one, and each CT series.
 
@@ -116,6 +119,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     from edge_sacro.report import Ignored, json_from_report
     from edge_sacro.runtime import Runtime
 
+    objects.check(paths)
     found = find_instances(paths)
     ignored = [Ignored(path=str(each.path), reason=each.reason) for each in found if each.reason is not None]
     files = [each.path for each in found if each.reason is None]
@@ -139,13 +143,16 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
         del loaded  # the networks are open, and their files are large
         try:
             for path, source in zip(console.with_progress(files), runtime.read_ahead(files), strict=True):
-                for inferred in pictures.infer(runtime, source):
-                    answers.append(inferred[0])
-                    pictures.write(runtime, path, inferred)
+                for assessed in runtime.assess_each(source):
+                    answers.append(assessed[0])
+                    pictures.write(runtime, path, assessed)
+                    objects.write(runtime, len(answers) - 1, path, assessed)
         finally:
             report = runtime.report(answers, ignored)
             click.echo(json_from_report(report) if as_json else console.text_from_report(report), nl=False)
-    return _exit_code(report)
+    objects.write_series(report)
+    objects.say()
+    return _exit_code(report) or objects.exit_code
 
 
 @main.command(short_help="Write simulated radiographs or CT series.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,9 @@ from edge_sacro.errors import OutputNotWritten
 
 if TYPE_CHECKING:
     from edge_sacro.bundle import Bundle
-    from edge_sacro.explain import Explanation
     from edge_sacro.report import Result
-    from edge_sacro.runtime import Readable, Runtime
+    from edge_sacro.runtime import Assessed, Runtime
     from edge_sacro.types import Radiograph
-
-    Inferred = tuple[Result, Radiograph | None, Explanation | None]
 
 
 @dataclass(frozen=True)
@@ -54,17 +51,15 @@ class Pictures:
 
             check_explains(bundle.manifest, self.class_index)
 
-    def infer(self, runtime: Runtime, source: Readable) -> Iterator[Inferred]:
-        """Assess one instance, or each of its frames, with what the pictures need."""
-        return runtime.infer_each(source, class_index=self.class_index if self.explained else None)
-
-    def write(self, runtime: Runtime, path: Path, inferred: Inferred) -> None:
+    def write(self, runtime: Runtime, path: Path, assessed: Assessed) -> None:
         """Write what is asked for of one image; what cannot be had of it is said on standard error.
 
         Raises:
             OutputNotWritten: a folder is missing or a file cannot be written.
         """
-        result, radiograph, explanation = inferred
+        result, radiograph, explanation = *assessed[:2], None
+        if self.explained:
+            result, radiograph, explanation = runtime.explained(assessed, self.class_index)
         frame = result.source.frame
         if self.overlay is not None:
             self._overlay(runtime, result, radiograph, self._place(self.overlay, path, ".png", frame))

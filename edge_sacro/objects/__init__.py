@@ -7,8 +7,9 @@ answered image, with UIDs that follow from what they say. It needs the extra ``d
 from __future__ import annotations
 
 from edge_sacro.objects.answer import KINDS, Answered, Kind, Making, NoObject, Outcome, ResultObject
+from edge_sacro.objects.files import write_object
 from edge_sacro.objects.identity import header_from_bytes
-from edge_sacro.objects.make import bytes_from_object, check_objects, result_objects
+from edge_sacro.objects.make import bytes_from_object, check_objects, result_objects, series_report
 
 __all__ = [
     "KINDS",
@@ -22,4 +23,6 @@ __all__ = [
     "check_objects",
     "header_from_bytes",
     "result_objects",
+    "series_report",
+    "write_object",
 ]

@@ -15,6 +15,7 @@ from edge_sacro.objects.codes import PROCESSING_EQUIPMENT, code_item
 from edge_sacro.objects.identity import COPIED, ascii_from_text, identity_from_header, source_uid
 from edge_sacro.objects.uids import instance_uid, series_uid
 from edge_sacro.phantom.identity import IMPLEMENTATION_CLASS_UID
+from edge_sacro.report import Result
 
 MANUFACTURER = "Edge-Sacro"
 SERIES_NUMBER: dict[Kind, int] = {"sr": 9801, "seg": 9802, "pr": 9803, "sc": 9804}
@@ -99,13 +100,17 @@ def device_name(making: Making) -> str:
     return ascii_from_text(f"{making.bundle.name} {making.bundle.version}", _LONG)
 
 
+def model_name(result: Result) -> str:
+    """The published system that answered."""
+    return ascii_from_text(f"Edge-Sacro {result.system}", _LONG)
+
+
 def _describe_equipment(dataset: Dataset, answered: Answered, making: Making) -> None:
-    result = answered.result
     for keyword in ("InstitutionName", "StationName"):
         if keyword in dataset:
             del dataset[keyword]
     dataset.Manufacturer = MANUFACTURER
-    dataset.ManufacturerModelName = ascii_from_text(f"Edge-Sacro {result.system}", _LONG)
+    dataset.ManufacturerModelName = model_name(answered.result)
     dataset.DeviceSerialNumber = making.bundle.fingerprint[:_LONG]
     dataset.SoftwareVersions = [__version__, device_name(making)]
     item = Dataset()

@@ -5,17 +5,21 @@ from __future__ import annotations
 import importlib.util
 import io
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from pydicom.dataset import Dataset
 
 from edge_sacro.errors import EdgeSacroError, OutputNotWritten, UsageError
 from edge_sacro.objects.answer import KINDS, Answered, Kind, Making, NoObject, Outcome, ResultObject
+from edge_sacro.objects.identity import source_uid
 from edge_sacro.objects.pr import pr_from_answer
 from edge_sacro.objects.sc import sc_from_answer
 from edge_sacro.objects.seg import seg_from_answer
+from edge_sacro.objects.series_sr import sr_from_series
 from edge_sacro.objects.sr import sr_from_answer
+from edge_sacro.report import Series
 
 _MAKERS: Mapping[Kind, Callable[[Answered, Making], Dataset | NoObject]] = MappingProxyType(
     {"sr": sr_from_answer, "seg": seg_from_answer, "pr": pr_from_answer, "sc": sc_from_answer}
@@ -51,18 +55,39 @@ def result_objects(answered: Answered, making: Making, kinds: Collection[Kind] =
         one outcome for each kind, in the order of ``KINDS``.
 
     Raises:
-        UsageError: there is no such kind, or the answer is that of one frame among several.
+        UsageError: there is no such kind.
         OutputNotWritten: highdicom is not installed, or an object cannot be made of this header.
     """
     check_objects(kinds)
-    source = answered.result.source
-    if source.frame is not None:
-        raise UsageError(
-            "no result objects are made of an object of several frames",
-            source=source.path,
-            remedy="Send the slices as single-frame objects, or take the JSON report.",
-        )
-    return [_made(kind, answered, making) for kind in KINDS if kind in kinds]
+    wanted = [kind for kind in KINDS if kind in kinds]
+    if answered.result.source.frame is not None:
+        return [NoObject(kind, "a frame among several is reported with its series") for kind in wanted]
+    outcomes: list[Outcome] = []
+    for kind in wanted:
+        with _guarded(kind, answered.result.source.path):
+            made = _MAKERS[kind](answered, making)
+        outcomes.append(made if isinstance(made, NoObject) else ResultObject(kind, made))
+    return outcomes
+
+
+def series_report(series: Series, slices: Sequence[Answered], making: Making) -> ResultObject:
+    """Make the structured report of a CT series. Nothing is read, and nothing is written.
+
+    Args:
+        series: the answer.
+        slices: the images that it counts, in its order; where it counts none, all that there are. Their pixels are not
+            needed.
+        making: the bundle, and the moment.
+
+    Raises:
+        UsageError: no slice is given, or one of another study.
+        OutputNotWritten: highdicom is not installed, or no object can be made of these headers.
+    """
+    check_objects(["sr"])
+    if len({source_uid(each.header, "StudyInstanceUID") for each in slices}) != 1:
+        raise UsageError("the slices of a series report must be of one study", source=series.series_instance_uid)
+    with _guarded("sr", series.series_instance_uid):
+        return ResultObject("sr", sr_from_series(series, slices, making))
 
 
 def bytes_from_object(dataset: Dataset) -> bytes:
@@ -75,16 +100,16 @@ def bytes_from_object(dataset: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _made(kind: Kind, answered: Answered, making: Making) -> Outcome:
+@contextmanager
+def _guarded(kind: Kind, where: str) -> Iterator[None]:
+    """Make an object: warnings of the maker go nowhere, and what it could not take becomes our error."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made = _MAKERS[kind](answered, making)
+            yield
     except EdgeSacroError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # What the maker could not take is told by its class alone: its words may quote the header.
-        raise OutputNotWritten(
-            f"no {kind.upper()} can be made of this header ({type(error).__name__})", source=answered.result.source.path
-        ) from error
-    return made if isinstance(made, NoObject) else ResultObject(kind, made)
+        # Told by its class alone: the maker's words may quote the header.
+        what = f"no {kind.upper()} can be made of this header ({type(error).__name__})"
+        raise OutputNotWritten(what, source=where) from error

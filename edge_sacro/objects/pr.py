@@ -19,7 +19,14 @@ from edge_sacro.dicom.display import Window
 from edge_sacro.dicom.lut import LookupTable, lookup_table_from_item
 from edge_sacro.dicom.voi import default_view
 from edge_sacro.objects.answer import Answered, Making, NoObject
-from edge_sacro.objects.frame import common_arguments, content_description, finished, source_reference, statement
+from edge_sacro.objects.frame import (
+    common_arguments,
+    content_description,
+    finished,
+    model_name,
+    source_reference,
+    statement,
+)
 from edge_sacro.objects.identity import ascii_from_text, header_reader
 from edge_sacro.report import Joint
 from edge_sacro.types import Radiograph, State
@@ -52,7 +59,7 @@ def pr_from_answer(answered: Answered, making: Making) -> Dataset | NoObject:
     )
     dataset = hd.pr.GrayscaleSoftcopyPresentationState(
         referenced_images=[reference],
-        manufacturer_model_name=ascii_from_text(f"Edge-Sacro {answered.result.system}", 64),
+        manufacturer_model_name=model_name(answered.result),
         software_versions=__version__,
         device_serial_number=making.bundle.fingerprint,
         content_label="SACROILIITIS",

@@ -17,8 +17,14 @@ from edge_sacro import __version__
 from edge_sacro.locate import LEFT_PELVIS, RIGHT_PELVIS, SACRUM, Labels
 from edge_sacro.objects import codes
 from edge_sacro.objects.answer import Answered, Making, NoObject
-from edge_sacro.objects.frame import common_arguments, content_description, device_name, finished, source_reference
-from edge_sacro.objects.identity import ascii_from_text
+from edge_sacro.objects.frame import (
+    common_arguments,
+    content_description,
+    device_name,
+    finished,
+    model_name,
+    source_reference,
+)
 from edge_sacro.objects.uids import tracking_uid, uid_from_parts
 from edge_sacro.orient import stored_from_canonical
 from edge_sacro.preprocess.components import bounds
@@ -56,7 +62,7 @@ def seg_from_answer(answered: Answered, making: Making) -> Dataset | NoObject:
         pixel_array=segments,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_description(number + 1, bone, answered, making) for number, bone in enumerate(bones)],
-        manufacturer_model_name=ascii_from_text(f"Edge-Sacro {answered.result.system}", 64),
+        manufacturer_model_name=model_name(answered.result),
         software_versions=__version__,
         device_serial_number=making.bundle.fingerprint,
         content_label="PELVIC_BONES",
@@ -97,7 +103,7 @@ def _description(number: int, bone: _Bone, answered: Answered, making: Making) -
         segmented_property_type=codes.SACRUM if bone.label == SACRUM else codes.ILIUM,
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=ascii_from_text(f"Edge-Sacro {answered.result.system}", 64),
+            name=model_name(answered.result),
             family=codes.ARTIFICIAL_INTELLIGENCE,
             version=device_name(making),
             source="Edge-Sacro",

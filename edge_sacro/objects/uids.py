@@ -41,7 +41,7 @@ def instance_uid(answered: Answered, making: Making, kind: Kind) -> UID:
         "instance",
         kind,
         source_uid(answered.header, "SOPInstanceUID"),
-        _digest(identity_from_header(answered.header)),
+        digest_from_elements(identity_from_header(answered.header)),
         making.bundle.fingerprint,
         __version__,
         json.dumps(said, sort_keys=True),
@@ -79,7 +79,8 @@ def _configuration(answered: Answered, making: Making) -> tuple[str, ...]:
     )
 
 
-def _digest(elements: Dataset) -> str:
+def digest_from_elements(elements: Dataset) -> str:
+    """SHA-256 of elements as they are written."""
     from pydicom.filebase import DicomBytesIO
 
     buffer = DicomBytesIO()
