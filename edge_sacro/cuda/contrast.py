@@ -10,7 +10,7 @@ import numpy.typing as npt
 from edge_sacro.classify import ClassifierGeometry
 from edge_sacro.cuda.device import Buffer, Shape3
 from edge_sacro.cuda.image import DeviceImage
-from edge_sacro.cuda.session import PIXEL_THREADS, Session, Tensor, pixel_blocks
+from edge_sacro.cuda.session import PIXEL_THREADS, Tensor, pixel_blocks
 from edge_sacro.cuda.structs import BOUNDS, CROP, EQUALISATION, GAUSSIAN, Encoding
 from edge_sacro.preprocess import clahe
 from edge_sacro.preprocess.resize import center_slices, longest_side_size
@@ -50,7 +50,7 @@ def classifier_crops(
         ValueError: a box reaches beyond the image or is too small, or there is none.
     """
     image.check()
-    batch = _Batch(image.session, _crops(image, boxes, geometry))
+    batch = _Batch(image, _crops(image, boxes, geometry))
     levels = _equalised(batch, image, table)
     tensor = image.session.tensor("classifier", (batch.size, 1, *geometry.size), encoding, place)
     batch.launch(
@@ -68,10 +68,12 @@ def classifier_crops(
 class _Batch:
     """The crops of one call on the device, with the lowest and highest value of each after each stage."""
 
-    def __init__(self, session: Session, crops: npt.NDArray[np.void]) -> None:
+    def __init__(self, image: DeviceImage, crops: npt.NDArray[np.void]) -> None:
+        session, pixels = image.session, int((crops["rows"].astype(np.int64) * crops["columns"]).sum())
+        # As many as the image has, so that a larger crop of a later image of that size takes no more memory.
+        self.pixels = max(pixels, image.rows * image.columns)
         self.size, self.crops = crops.size, crops
         self.rows, self.columns = int(crops["rows"].max()), int(crops["columns"].max())
-        self.pixels = int((crops["rows"].astype(np.int64) * crops["columns"]).sum())
         self._session = session
         self._given = session.uploaded("crops", crops)
         self._bounds = session.zeroed("crop bounds", crops.size * BOUNDS.itemsize)
