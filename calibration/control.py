@@ -8,7 +8,7 @@ passes by luck on these images fails on others. So a bundle fails only where no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,11 +25,11 @@ from calibration.accuracy import (
     network_faults,
     probability_pairs,
 )
+from calibration.fusion import OwnFile, own_file
 from calibration.graph import EXPLANATION, Array, head_nodes, outputs_of, prepared, quantisable_nodes
 from calibration.guard_band import GuardBandMeasurement, measurement_from_pairs
 from calibration.half import half_from_float
-from calibration.placement import placement_faults
-from calibration.quantise import qdq_from_float, relu_as_uint8
+from calibration.quantise import qdq_from_float
 from calibration.ranges import METHODS, Observation, observe
 from calibration.reader import Reading
 from calibration.sensitivity import Convert, LayerError, sensitivity
@@ -94,6 +94,7 @@ class Converted:
         limits: largest magnitude by tensor that level 127 stands for.
         unconstrained: end-to-end figures with no layer in float, this network alone being converted.
         explanation: least cosine and peak part on the validation inputs, where there is an explanation.
+        own: ONNX Runtime's own file, in INT8.
     """
 
     network: str
@@ -105,6 +106,7 @@ class Converted:
     limits: Mapping[str, float]
     unconstrained: Figures | None
     explanation: tuple[float, float] | None
+    own: OwnFile | None = None
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,13 @@ class Outcome:
     Attributes:
         networks: in the order in which they were taken.
         figures: of the whole bundle, end to end.
-        figures_uint8: the same with ONNX Runtime's own files, where there are such.
+        figures_own: the same with ONNX Runtime's own files, where there are such.
         pairs: what the two precisions' differences ask of the guard band.
     """
 
     networks: tuple[Converted, ...]
     figures: Figures
-    figures_uint8: Figures | None
+    figures_own: Figures | None
     pairs: GuardBandMeasurement
 
 
@@ -142,7 +144,7 @@ def controlled(task: Task, precision: Precision) -> Outcome:
     figures = gate.compared(found)
     threshold = task.bundle.manifest.operating_point(None).threshold
     pairs = measurement_from_pairs(probability_pairs(gate.reference, found), threshold)
-    return Outcome(tuple(networks), figures, _uint8_figures(gate, networks, precision), pairs)
+    return Outcome(tuple(networks), figures, _own_figures(gate, networks), pairs)
 
 
 class _Gate:
@@ -199,7 +201,12 @@ def _converted(task: Task, gate: _Gate, name: str, precision: Precision) -> Conv
     explanation = None
     if EXPLANATION in search.reference[0]:
         explanation = explanation_agreement(search.reference, outputs_of(best.model, task.validation.inputs[name]))
-    return Converted(**{**best.__dict__, "explanation": explanation, "unconstrained": search.unconstrained})
+    own = own_file(best.model, model) if precision == "int8" else None
+    if own is not None:
+        task.tell(f"{name}: ONNX Runtime computes {len(own.integer)} layers on integers, {len(own.in_float)} in float")
+        if own.unlike:
+            task.tell(f"{name}: this version of ONNX Runtime does otherwise with {', '.join(own.unlike)}")
+    return replace(best, explanation=explanation, unconstrained=search.unconstrained, own=own)
 
 
 def _ways(model: Any, observation: Observation, precision: Precision) -> list[tuple[str, Mapping[str, float], Convert]]:
@@ -264,32 +271,14 @@ class _Search:
         return answers(self.task.bundle, self.task.validation.files, models, self.task.backend)
 
 
-def _uint8_figures(gate: _Gate, networks: Sequence[Converted], precision: Precision) -> Figures | None:
+def _own_figures(gate: _Gate, networks: Sequence[Converted]) -> Figures | None:
     """The gate again, with ONNX Runtime's own files in the place of those that have one."""
-    own = uint8_models(networks) if precision == "int8" else {}
+    own = {each.network: each.own for each in networks if each.own is not None}
     if not own:
         return None
-    figures = gate.compared(gate.answers(own))
+    fp32 = {name: gate.task.bundle.model(name, "fp32", "onnxruntime") for name in own}  # type: ignore[arg-type]
+    figures = gate.compared(gate.answers({name: each.content() or fp32[name] for name, each in own.items()}))
     broken = faults(figures, gate.task.budget)
     if broken:
-        raise BudgetBroken(f"with uint8 after ReLU: {'; '.join(broken)}")
+        raise BudgetBroken(f"with ONNX Runtime's own file: {'; '.join(broken)}")
     return figures
-
-
-def uint8_models(networks: Collection[Converted]) -> dict[str, bytes]:
-    """The file for ONNX Runtime alone, of the networks in which it differs.
-
-    Raises:
-        BudgetBroken: Q/DQ do not stand as they should, in this file or in the one for all.
-    """
-    made = {}
-    for each in networks:
-        if each.model is None:
-            continue
-        own, changed = relu_as_uint8(each.model)
-        broken = placement_faults(each.model) + placement_faults(own, relu_uint8=True)
-        if broken:
-            raise BudgetBroken(f"{each.network}: {'; '.join(broken)}")
-        if changed:
-            made[each.network] = own.SerializeToString()
-    return made

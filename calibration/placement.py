@@ -13,20 +13,21 @@ import numpy as np
 from onnx import numpy_helper
 
 from calibration.graph import WEIGHTED, consumers, initializers, producers
-from calibration.quantise import weight_axis
+from calibration.quantise import UINT8_MIDDLE, weight_axis
 
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 FORBIDDEN = ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
 
 
-def placement_faults(model: Any, *, relu_uint8: bool = False) -> list[str]:
+def placement_faults(model: Any, *, onnxruntime: bool = False) -> list[str]:
     """What is wrong with a graph's Q/DQ; empty where nothing is.
 
     Args:
         model: an ONNX graph.
-        relu_uint8: whether uint8 with zero point 0 is allowed after a ReLU, as in the file for ONNX Runtime alone.
+        onnxruntime: whether it is the file for ONNX Runtime alone: activations are uint8, with zero point 0 after a
+            ReLU and 128 elsewhere, and an operator in float may take what a DQ gives.
     """
-    view = _View(model, relu_uint8)
+    view = _View(model, onnxruntime)
     faults = [
         f"{node.name}: operator {node.op_type} is no explicit Q/DQ"
         for node in model.graph.node
@@ -57,12 +58,12 @@ def quantised_nodes(model: Any) -> tuple[str, ...]:
 class _View:
     """A graph with what is asked of it again and again."""
 
-    def __init__(self, model: Any, relu_uint8: bool) -> None:
+    def __init__(self, model: Any, onnxruntime: bool) -> None:
         self.constants = {name: numpy_helper.to_array(tensor) for name, tensor in initializers(model).items()}
         self.made = producers(model)
         self.taken = consumers(model)
         self.outputs = {value.name for value in model.graph.output}
-        self.relu_uint8 = relu_uint8
+        self.onnxruntime = onnxruntime
 
     def quantise_faults(self, node: Any) -> Iterator[str]:
         """Of a Q: an activation, one positive scale, zero point 0, and a DQ of the same scale after it."""
@@ -111,7 +112,9 @@ class _View:
     def operator_faults(self, node: Any) -> Iterator[str]:
         """Of any other operator: both factors, or both addends, are quantised or none is."""
         quantised = [_is(self.made.get(name), "DequantizeLinear") for name in node.input]
-        if (node.op_type in WEIGHTED or node.op_type == "Add") and len(set(quantised[:2])) == 2:
+        pair = quantised[:2]
+        fits = len(set(pair)) < 2 or (self.onnxruntime and (node.op_type == "Add" or pair == [True, False]))
+        if (node.op_type in WEIGHTED or node.op_type == "Add") and not fits:
             yield "one of its two inputs is quantised and the other is not"
         if node.op_type in WEIGHTED and any(quantised[2:]):
             yield "its bias is quantised"
@@ -125,12 +128,17 @@ class _View:
             yield "a scale is not positive"
         if per_tensor and scale.ndim:
             yield f"an activation has {scale.size} scales"
-        if zero.any():
-            yield "a zero point is not 0"
-        source = self.made.get(node.input[0])
-        after_relu = self.relu_uint8 and per_tensor and _is(source, "Relu")
-        if zero.dtype != np.int8 and not (after_relu and zero.dtype == np.uint8):
-            yield f"the type is {zero.dtype}, not int8"
+        of_uint8 = self.onnxruntime and per_tensor
+        middle = UINT8_MIDDLE if of_uint8 and not self._after_relu(node) else 0
+        if (zero != middle).any():
+            yield f"a zero point is not {middle}"
+        expected = np.uint8 if of_uint8 else np.int8
+        if zero.dtype != expected:
+            yield f"the type is {zero.dtype}, not {np.dtype(expected)}"
+
+    def _after_relu(self, node: Any) -> bool:
+        """Whether a Q takes what a ReLU gives."""
+        return _is(self.made.get(node.input[0]), "Relu")
 
 
 def _is(node: Any, op_type: str) -> bool:

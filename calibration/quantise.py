@@ -19,6 +19,9 @@ from onnx import helper, numpy_helper
 from calibration.graph import WEIGHTED, initializers, producers, quantisable_nodes, used_constants_only
 from calibration.ranges import LEVELS, scale_from_limit
 
+UINT8_MIDDLE = 128
+"""The uint8 level that stands for zero where activations have both signs."""
+
 
 def weight_axis(node: Any) -> int:
     """The axis of a weighted operator's weight that its output channels lie along.
@@ -77,36 +80,35 @@ def qdq_from_float(model: Any, limits: Mapping[str, float], kept: Collection[str
     return made
 
 
-def relu_as_uint8(model: Any) -> tuple[Any, int]:
-    """The same graph with the outputs of ReLUs as uint8 of the same scale, for ONNX Runtime alone.
+def activations_as_uint8(model: Any) -> Any:
+    """The same graph with uint8 activations of the same scales, for ONNX Runtime alone.
 
-    Zero stays zero and levels 0 to 127 stay what they are, so that results are equal unless a value exceeds 127 steps.
-    There int8 saturates and uint8 goes on. Only so does ONNX Runtime fuse the ReLU into the convolution before it.
+    After a ReLU the zero point is 0. Levels 0 to 127 stay what they are, so that results are equal unless a value
+    exceeds 127 steps: there int8 saturates and uint8 goes on. Elsewhere it is 128, and results are equal throughout.
 
     Args:
-        model: as :func:`qdq_from_float` gives it; left as it is.
-
-    Returns:
-        the graph, and how many tensors were changed in it.
+        model: a Q/DQ graph with int8 activations; left as it is.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
     origin = producers(made)
-    zero = numpy_helper.from_array(np.uint8(0), _unused_name(made, "uint8_zero_point"))
-    changed = set()
+    zeros = {
+        value: numpy_helper.from_array(np.uint8(value), _unused_name(made, f"uint8_zero_point_{value}"))
+        for value in (0, UINT8_MIDDLE)
+    }
+    changed = {}
     for node in made.graph.node:
-        source = origin.get(node.input[0]) if node.op_type == "QuantizeLinear" else None
-        if source is not None and source.op_type == "Relu":
-            node.input[2] = zero.name
-            changed.add(node.output[0])
+        if node.op_type == "QuantizeLinear":
+            source = origin.get(node.input[0])
+            after_relu = source is not None and source.op_type == "Relu"
+            node.input[2] = changed[node.output[0]] = zeros[0 if after_relu else UINT8_MIDDLE].name
     for node in made.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in changed:
-            node.input[2] = zero.name
-    if changed:
-        made.graph.initializer.append(zero)
+            node.input[2] = changed[node.input[0]]
+    made.graph.initializer.extend(zeros.values())
     used_constants_only(made)
     onnx.checker.check_model(made)
-    return made, len(changed)
+    return made
 
 
 def _unused_name(model: Any, name: str) -> str:

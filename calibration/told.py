@@ -20,8 +20,8 @@ def table_from_outcome(outcome: Outcome, precision: Precision, sizes: dict[str, 
     lines = ["| | images | max abs dp | mean abs dp | dAUC | flips | outside band | crop IoU, least | unstable |"]
     lines.append("|---" * 9 + "|")
     lines.append(_row(f"{precision}, whole bundle", outcome.figures))
-    if outcome.figures_uint8 is not None:
-        lines.append(_row("ONNX Runtime's own file", outcome.figures_uint8))
+    if outcome.figures_own is not None:
+        lines.append(_row("ONNX Runtime's own file", outcome.figures_own))
     lines += [
         _row(f"{each.network} alone, no layer in float", each.unconstrained)
         for each in outcome.networks
@@ -47,6 +47,8 @@ def table_from_outcome(outcome: Outcome, precision: Precision, sizes: dict[str, 
         kept = [layer for layer in each.layers if layer.node in each.kept]
         lines += [f"| {k.node} | {each.network} | {k.operator} | error {k.error:.4f} alone |" for k in kept]
         lines += [f"| {name} | {each.network} | | head or explanation |" for name in each.head]
+        if each.own is not None:
+            lines += [f"| {n} | {each.network} | | on ONNX Runtime: {why} |" for n, why in each.own.in_float.items()]
     return "\n".join(lines)
 
 

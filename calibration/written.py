@@ -13,7 +13,7 @@ from typing import Any
 
 import onnx
 
-from calibration.control import Converted, Outcome, Task, uint8_models
+from calibration.control import Converted, Outcome, Task
 from calibration.placement import quantised_nodes
 from calibration.ranges import LEVELS, PERCENTILE, scale_from_limit
 from calibration.reader import versions
@@ -22,6 +22,7 @@ from edge_sacro.errors import UsageError
 from edge_sacro.manifest import MANIFEST_NAME, GuardBand, Precision, manifest_from_json
 
 RECORD = "calibration.json"
+ONNXRUNTIME = "onnxruntime"
 PRECISION_KEY = "edge_sacro.precision"
 
 RECIPE = {
@@ -37,7 +38,7 @@ RECIPE = {
 class _File:
     name: str
     content: bytes
-    backends: list[str] | None
+    backends: list[str] | None = None
 
 
 def write_bundle(task: Task, outcome: Outcome, precision: Precision, out: Path) -> Path:
@@ -53,7 +54,7 @@ def write_bundle(task: Task, outcome: Outcome, precision: Precision, out: Path) 
     if out.exists():
         raise UsageError(f"{out} exists already; name a new folder")
     bundle = task.bundle
-    files = {each.network: _files(each, outcome, precision) for each in outcome.networks}
+    files = {each.network: _files(each, bundle, precision) for each in outcome.networks}
     fields = json.loads(bundle.manifest.model_dump_json())
     for name, network in fields["networks"].items():
         others = [variant for variant in network["variants"] if variant["precision"] != precision]
@@ -95,19 +96,23 @@ def network_record(each: Converted, precision: Precision) -> dict[str, Any]:
     }
     if precision == "int8":
         record["quantised"] = 0 if each.model is None else len(quantised_nodes(each.model))
+        record["onnxruntime"] = None if each.own is None else each.own.record()
         record["scales"] = {name: float(scale_from_limit(limit)) for name, limit in sorted(each.limits.items())}
     return record
 
 
-def _files(each: Converted, outcome: Outcome, precision: Precision) -> list[_File]:
+def _files(each: Converted, bundle: Bundle, precision: Precision) -> list[_File]:
     """The file for all backends and, for int8, ONNX Runtime's own; none where the whole network stays in float."""
     if each.model is None:
         return []
-    files = [_File(f"{each.network}-{precision}.onnx", _stamped(each.model.SerializeToString(), precision), None)]
-    own = uint8_models(outcome.networks).get(each.network) if precision == "int8" else None
-    if own is not None:
-        files.append(_File(f"{each.network}-{precision}-ort.onnx", _stamped(own, precision), ["onnxruntime"]))
-    return files
+    files = [_File(f"{each.network}-{precision}.onnx", _stamped(each.model.SerializeToString(), precision))]
+    if each.own is None:
+        return files
+    own = each.own.content()
+    if own is None:  # nothing is quantised in it
+        float_file = bundle.manifest.networks[each.network].file("fp32", ONNXRUNTIME)  # type: ignore[index]
+        return [*files, _File(float_file, bundle.files[float_file], [ONNXRUNTIME])]
+    return [*files, _File(f"{each.network}-{precision}-ort.onnx", _stamped(own, precision), [ONNXRUNTIME])]
 
 
 def _stamped(content: bytes, precision: Precision) -> bytes:
@@ -120,7 +125,7 @@ def _stamped(content: bytes, precision: Precision) -> bytes:
 
 
 def _record_text(task: Task, outcome: Outcome, precision: Precision) -> bytes:
-    own = outcome.figures_uint8
+    own = outcome.figures_own
     record = {
         **record_from_bundle(task.bundle),
         precision: {
@@ -133,7 +138,7 @@ def _record_text(task: Task, outcome: Outcome, precision: Precision) -> bytes:
             "backend": task.backend,
             "budget": task.budget.__dict__,
             "figures": outcome.figures.record(),
-            "figures_onnxruntime_uint8": None if own is None else own.record(),
+            "figures_onnxruntime": None if own is None else own.record(),
             "networks": {each.network: network_record(each, precision) for each in outcome.networks},
         },
     }

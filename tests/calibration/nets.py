@@ -105,6 +105,25 @@ def classifier_with_explanation(offset: float = 100.0, gain: float = 8.0, middle
     return model_from(nodes, weights, (1, 1, *CLASSIFIER), shapes)
 
 
+def two_convolutions() -> bytes:
+    """A classifier whose first convolution is requantised, and whose second one is not."""
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["image", "w_first"], ["map"], "first"),
+        node("Relu", ["map"], ["features"], "relu"),
+        node("Conv", ["features", "w_second"], ["last"], "second"),
+        node("GlobalAveragePool", ["last"], ["pooled"], "pool"),
+        node("Flatten", ["pooled"], ["mean"], "flatten"),
+        node("Gemm", ["mean", "w_head"], ["logits"], "head"),
+    ]
+    weights = {
+        "w_first": np.array([1, -0.5], np.float32).reshape(2, 1, 1, 1),
+        "w_second": np.array([[1, 0.5], [0.25, 1]], np.float32).reshape(2, 2, 1, 1),
+        "w_head": np.array([[0, 1], [0, 0.5]], np.float32),
+    }
+    return model_from(nodes, weights, (1, 1, *CLASSIFIER), {"logits": (1, 2)})
+
+
 def random_inputs(shape: tuple[int, ...] = (1, 1, 16, 16), count: int = 6, seed: int = 0) -> list[dict[str, Array]]:
     random = np.random.default_rng(seed)
     return [{"image": random.uniform(-1, 1, shape).astype(np.float32)} for _ in range(count)]

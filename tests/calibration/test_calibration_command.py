@@ -20,11 +20,13 @@ from calibration.accuracy import UNLIMITED, Budget
 from calibration.cache import scales_from_cache
 from calibration.control import Task, controlled
 from calibration.reader import PER_IMAGE, RecordingEngine, dicom_files, inputs_from_files
+from calibration.told import table_from_outcome
+from calibration.written import write_bundle as write_bundle_of
 from edge_sacro.bundle import load_bundle
 from edge_sacro.engine import Engine, NetworkSpec, TensorSpec
 from edge_sacro.errors import BudgetBroken, CalibrationRefused, UsageError
 from edge_sacro.runtime import Runtime
-from tests.calibration.nets import classifier_with_explanation, write_drawings, write_standard_bundle
+from tests.calibration.nets import classifier_with_explanation, two_convolutions, write_drawings, write_standard_bundle
 from tests.tiny import CLASSIFIER, write_bundle, write_dicom
 
 
@@ -76,7 +78,7 @@ def test_every_precision_runs_and_agrees_with_fp32(place: Path) -> None:
     assert bundle.manifest.precisions == {"fp32", "int8", "fp16"}
     assert bundle.manifest.records == {"calibration": "calibration.json"}
     variants = bundle.manifest.networks["classifier"].variants
-    assert [v.file for v in variants if v.backends == ["onnxruntime"]] == ["classifier-int8-ort.onnx"]
+    assert [v.file for v in variants if v.backends == ["onnxruntime"]] == ["classifier.onnx"]
     assert set(json.loads(bundle.files["calibration.json"])) == {"int8", "fp16"}
     file = place / "validation" / "0.dcm"
     found = {}
@@ -218,6 +220,38 @@ def test_of_many_windows_the_first_the_last_and_equal_steps_between_are_kept() -
     assert len(taken) == PER_IMAGE
     assert (taken[0], taken[-1]) == (0, 8)
     assert engine.taken() == []
+
+
+def test_onnxruntimes_own_file_is_recorded_with_what_it_has_on_integers_and_what_in_float_and_why(
+    place: Path, tmp_path: Path
+) -> None:
+    record = json.loads((place / "with-int8" / "calibration.json").read_text())["int8"]
+    assert record["networks"]["classifier"]["onnxruntime"] == {
+        "integer": 0,
+        "in_float": {
+            "shift": "its output is not quantised: it goes to Conv",
+            "easy": "its output is not quantised: it goes to Conv, GlobalAveragePool",
+        },
+        "kernels": {"Conv": 1, "FusedConv": 3, "Gemm": 1},
+        "unlike": [],
+    }
+    assert record["figures_onnxruntime"]["max_dp"] == 0, "the FP32 file serves"
+    write_standard_bundle(tmp_path / "fp32", two_convolutions(), explained=False)
+    bundle = load_bundle(tmp_path / "fp32")
+    reading = inputs_from_files(bundle, dicom_files([place / "validation"]), 6)
+    read = replace(reading, images=())
+    task = Task(bundle, reading, read, {}, UNLIMITED, "onnxruntime", frozenset(), frozenset(), str)
+    outcome = controlled(task, "int8")
+    network = load_bundle(write_bundle_of(task, outcome, "int8", tmp_path / "int8")).manifest.networks["classifier"]
+    assert network.file("int8", "onnxruntime") == "classifier-int8-ort.onnx"
+    assert network.file("int8", "openvino") == network.file("int8", "tensorrt") == "classifier-int8.onnx"
+    record = json.loads((tmp_path / "int8" / "calibration.json").read_text())["int8"]["networks"]["classifier"]
+    assert record["quantised"] == 2
+    assert record["onnxruntime"]["integer"] == record["onnxruntime"]["kernels"]["QLinearConv"] == 1
+    assert set(record["onnxruntime"]["in_float"]) == {"second"}
+    assert "| second | classifier | | on ONNX Runtime: its output is not" in table_from_outcome(
+        outcome, "int8", {"classifier": (1, 1)}
+    )
 
 
 def test_without_a_budget_no_image_is_assessed_and_no_layer_returns_to_float(place: Path) -> None:

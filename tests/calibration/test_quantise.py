@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 
 from calibration.graph import head_nodes, initializers, outputs_of, prepared, producers, quantisable_nodes
 from calibration.placement import placement_faults, quantised_nodes
-from calibration.quantise import int8_from_weight, qdq_from_float, relu_as_uint8
+from calibration.quantise import activations_as_uint8, int8_from_weight, qdq_from_float
 from calibration.ranges import METHODS, Observation, observe
 from calibration.sensitivity import relative_error
 from edge_sacro.errors import CalibrationRefused, GraphRefused
@@ -143,19 +143,25 @@ def test_observing_nothing_or_what_is_not_finite_is_refused() -> None:
         observe(model, [{"image": np.full((1, 1, 16, 16), np.inf, np.float32)}])
 
 
-def test_uint8_after_relu_is_equal_until_a_value_passes_127_steps() -> None:
+def test_uint8_is_int8_shifted_and_after_relu_goes_on_past_127_steps() -> None:
     model = quantised()
-    own, changed = relu_as_uint8(model)
-    assert changed == 1
-    assert placement_faults(own, relu_uint8=True) == []
+    own = activations_as_uint8(model)
+    zeros = {name: int(numpy_helper.to_array(tensor)) for name, tensor in initializers(own).items() if "uint8" in name}
+    assert sorted(zeros.values()) == [0, 128]
+    of_relu = [
+        node.input[0] for node in own.graph.node if node.op_type == "QuantizeLinear" and not zeros[node.input[2]]
+    ]
+    assert of_relu == ["stem_out"]
+    assert placement_faults(own, onnxruntime=True) == []
     assert any("uint8" in fault for fault in placement_faults(own)), "negative control: it is no file for TensorRT"
+    assert any("int8, not uint8" in fault for fault in placement_faults(model, onnxruntime=True))
     same = zip(outputs_of(model, INPUTS), outputs_of(own, INPUTS), strict=True)
     assert max(float(np.abs(one["logits"] - two["logits"]).max()) for one, two in same) < 1e-5
     far = [{"image": 3 * INPUTS[0]["image"]}]
     assert np.abs(outputs_of(model, far)[0]["logits"] - outputs_of(own, far)[0]["logits"]).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["relu", "uint8"])
+@pytest.mark.parametrize("name", ["relu", "uint8", "uint8_zero_point_0"])
 def test_a_tensor_whose_constants_have_the_zero_points_name_keeps_them(name: str) -> None:
     """Torchvision's DenseNet has a tensor called relu."""
     model = prepared(residual_net())
@@ -163,9 +169,7 @@ def test_a_tensor_whose_constants_have_the_zero_points_name_keeps_them(name: str
         for names in (node.input, node.output):
             names[:] = [name if each == "stem_out" else each for each in names]
     int8 = qdq_from_float(model, observe(model, INPUTS).limits("minmax"))
-    own, changed = relu_as_uint8(int8)
-    assert changed == 1
-    assert placement_faults(own, relu_uint8=True) == []
+    assert placement_faults(activations_as_uint8(int8), onnxruntime=True) == []
 
 
 def _node(model: Any, name: str) -> Any:
