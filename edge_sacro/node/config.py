@@ -19,6 +19,9 @@ else:
 AeTitle = Annotated[str, Field(pattern=r"^[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?$")]
 """1 to 16 characters of the default repertoire but the backslash, no space at either end (PS3.5, 6.2, AE)."""
 
+DEMONSTRATION = "demonstration"
+"""Name of the bundle that ships with Edge-Sacro, as ``edge_sacro.bundle`` has it."""
+
 ObjectKind = Literal["sr", "seg", "pr", "sc"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -30,11 +33,17 @@ class _Strict(BaseModel):
 
 
 class Tls(_Strict):
-    """Certificates, as PEM files: ours, its key, and the authority that signed the other side's."""
+    """Certificates, as PEM files: ours, its key, and the authority that signed the other side's.
+
+    Attributes:
+        verify_host: whether the certificate of a destination must name the host that we call. Without it anybody with
+            a certificate of the authority may stand in for the destination.
+    """
 
     certificate: Path
     key: Path
     authority: Path
+    verify_host: bool = True
 
 
 class Peer(_Strict):
@@ -105,9 +114,15 @@ class Http(_Strict):
 
 
 class Assessment(_Strict):
-    """What assesses. As the options of ``edge-sacro infer``."""
+    """What assesses. As the options of ``edge-sacro infer``.
 
-    bundle: str = "demonstration"
+    Attributes:
+        bundle: a folder, a zip file, or ``demonstration``.
+        trust: files of the public keys of which one must have signed the bundle. The memory of sequences is in the
+            node's folder.
+    """
+
+    bundle: str = DEMONSTRATION
     backend: str = "onnxruntime"
     engines: Path | None = None
     precision: Literal["fp32", "fp16", "int8"] | None = None
@@ -115,7 +130,13 @@ class Assessment(_Strict):
     deadline_s: Seconds = 30.0
     operating_point: str | None = None
     overrides: tuple[str, ...] = ()
-    trust: tuple[str, ...] = ()
+    trust: tuple[Path, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_backend(self) -> Assessment:
+        if self.engines is not None and "backend" in self.model_fields_set:
+            raise ValueError("engines have their own backend; name engines or backend")
+        return self
 
 
 class Limits(_Strict):
@@ -219,7 +240,12 @@ def config_from_file(path: Path) -> NodeConfig:
             for each in error.errors()
         )
         raise NodeConfigInvalid(told, source=str(path)) from error
-    return _anchored(config, path.resolve().parent)
+    start = path.resolve().parent
+    anchored = _anchored(config, start)
+    if anchored.assessment.bundle == DEMONSTRATION:
+        return anchored
+    bundle = str(start / anchored.assessment.bundle)
+    return anchored.model_copy(update={"assessment": anchored.assessment.model_copy(update={"bundle": bundle})})
 
 
 def _anchored(config: NodeConfig, start: Path) -> NodeConfig:

@@ -15,7 +15,7 @@ from edge_sacro.node.spool import Part, Spool
 from edge_sacro.node.store import Store
 
 _SOP_CLASS, _SOP_INSTANCE, _SYNTAX = 0x0002, 0x0003, 0x0010
-_META_BYTES, _CHUNK = 64 << 10, 1 << 20
+META_BYTES, _CHUNK = 64 << 10, 1 << 20
 
 
 class Intake:
@@ -59,7 +59,7 @@ class Intake:
             DiskFull, StorageFailed: it could not be kept.
         """
         with part.path.open("rb") as file:
-            meta, offset = file_meta(file.read(_META_BYTES))
+            meta, offset = file_meta(file.read(META_BYTES))
             sop_class, sop_instance, transfer_syntax = (meta.get(e, "") for e in (_SOP_CLASS, _SOP_INSTANCE, _SYNTAX))
             if not (is_uid(sop_class) and is_uid(sop_instance) and is_uid(transfer_syntax)):
                 raise NotDicom("a UID of its file meta information is absent or none", source="the received instance")

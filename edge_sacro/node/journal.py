@@ -5,13 +5,12 @@ Instances are told by their number in the queue, which leads to everything else 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
 import threading
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from edge_sacro.errors import OutputNotWritten
 from edge_sacro.node.records import utc_now
@@ -40,7 +39,8 @@ class Journal:
         self._path = path
         self._lock = threading.Lock()
         self.lost = 0
-        self._stream = (stream or sys.stderr) if path is None else _opened(path)
+        self._stream = stream or sys.stderr
+        self._file = None if path is None else _opened(path)
 
     def event(self, name: str, **fields: Value) -> None:
         """Write one line.
@@ -53,8 +53,11 @@ class Journal:
             missing: dict[str, Value] = {"lines_lost_before": self.lost} if self.lost else {}
             line = json.dumps({"time": utc_now(), "event": name, **fields, **missing}, ensure_ascii=True)
             try:
-                self._stream.write(line + "\n")
-                self._stream.flush()
+                if self._file is not None:
+                    self._file.write(f"{line}\n".encode("ascii"))
+                else:
+                    self._stream.write(line + "\n")
+                    self._stream.flush()
             except (OSError, ValueError):
                 self.lost += 1
             else:
@@ -73,20 +76,21 @@ class Journal:
             self.event("log_not_reopened", error=error.what)
             return
         with self._lock:
-            old, self._stream = self._stream, fresh
-            with contextlib.suppress(OSError):
+            old, self._file = self._file, fresh
+            if old is not None:
                 old.close()
 
     def close(self) -> None:
         """Close the file; a stream that was given stays open."""
-        if self._path is not None:
-            with self._lock, contextlib.suppress(OSError):
-                self._stream.close()
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
 
 
-def _opened(path: Path) -> TextIO:
+def _opened(path: Path) -> IO[bytes]:
+    """The file without a buffer, so that what cannot be written is not kept for later."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise OutputNotWritten(f"the log cannot be written: {error.strerror}", source=str(path)) from error
-    return os.fdopen(descriptor, "a", encoding="ascii")
+    return os.fdopen(descriptor, "ab", buffering=0)

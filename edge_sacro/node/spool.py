@@ -62,13 +62,17 @@ class Spool:
         """Put a complete part on stable storage under its hash, and return its name, relative to the folder."""
         part.seal()
         place = self.instances / sha256[:2] / f"{sha256}.dcm"
-        with _stopping(place):
+        with stopping(place):
             if not place.parent.exists():
                 place.parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
                 sync_folder(self.instances)
             part.path.replace(place)
             sync_folder(place.parent)
         return place.relative_to(self.folder)
+
+    def results_of(self, sequence: int) -> Path:
+        """The folder of an instance's results, relative to the node's, whether it is there or not."""
+        return Path(self.results.name) / f"{sequence:09d}"
 
     def write_results(self, sequence: int, files: Mapping[str, bytes]) -> Path:
         """Put the results of one instance on stable storage as one folder, whole or not at all.
@@ -80,8 +84,9 @@ class Spool:
         Returns:
             The folder, relative to the spool's.
         """
-        place, making = self.results / f"{sequence:09d}", self.results / f"{sequence:09d}.part"
-        with _stopping(place):
+        place = self.folder / self.results_of(sequence)
+        making = place.with_name(f"{place.name}.part")
+        with stopping(place):
             for old in (place, making):
                 if old.exists():
                     shutil.rmtree(old)
@@ -142,7 +147,7 @@ class Part:
             DiskFull: there is no space.
             StorageFailed: any other failure.
         """
-        with _stopping(self.path):
+        with stopping(self.path):
             rest = memoryview(content)
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -154,7 +159,7 @@ class Part:
         Raises:
             DiskFull, StorageFailed: the bytes are not on the disk, and never will be.
         """
-        with _stopping(self.path):
+        with stopping(self.path):
             os.fsync(self._file.fileno())
             self._file.close()
 
@@ -177,7 +182,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _stopping(place: Path) -> Iterator[None]:
+def stopping(place: Path) -> Iterator[None]:
     """Turn an operating system's error into the node's own."""
     try:
         yield
