@@ -10,8 +10,8 @@ from edge_sacro.errors import ContradictoryAttributes, DecodeFailed, MultiFrameI
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 
 
-def native_frame(part10: Part10, pixels: PixelElement, frame: int, frames: int, frame_bytes: int) -> bytes:
-    """One frame of native pixel data (PS3.5 8.1.1); its length must be exact, the even padding byte aside.
+def native_frame(part10: Part10, pixels: PixelElement, frame: int, frames: int, frame_bytes: int) -> memoryview:
+    """One frame of native pixel data (PS3.5 8.1.1), not copied; its length must be exact, the even padding byte aside.
 
     Raises:
         TruncatedFile: fewer bytes than the attributes announce.
@@ -25,7 +25,7 @@ def native_frame(part10: Part10, pixels: PixelElement, frame: int, frames: int, 
     if pixels.length > whole + whole % 2:
         raise ContradictoryAttributes(f"the pixel data hold {pixels.length} bytes and only {whole} are announced")
     start = pixels.offset + frame * frame_bytes
-    return part10.data[start : start + frame_bytes]
+    return memoryview(part10.data)[start : start + frame_bytes]
 
 
 def word_swapped_frame(part10: Part10, pixels: PixelElement, frame: int, frames: int, frame_bytes: int) -> bytes:

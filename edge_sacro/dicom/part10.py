@@ -100,6 +100,39 @@ def part10_from_bytes(data: bytes, limits: ReadLimits) -> Part10:
     return Part10(syntax, meta.get(0x0002, ""), header, pixels, data, little_endian, tuple(notes))
 
 
+def header_from_prefix(data: bytes, limit: int) -> Dataset:
+    """The elements of a file up to group 0028, from the file's beginning alone; one that is cut off is left out.
+
+    Args:
+        data: the beginning of a file.
+        limit: bytes that a deflated data set may inflate to; what lies beyond is left out.
+
+    Raises:
+        NotDicom, TruncatedFile, ContradictoryAttributes, DecodeFailed: as ``part10_from_bytes``.
+    """
+    meta, offset = file_meta(data)
+    syntax = meta.get(0x0010, "")
+    if syntax == DEFLATED_LE:
+        with vendor_call("parse", "the deflated data set cannot be inflated"):
+            data, offset = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[offset:], limit), 0
+    little_endian = syntax != EXPLICIT_BE
+    implicit = _looks_implicit(data, offset, syntax == IMPLICIT_LE)
+    stream = io.BytesIO(data)
+    stream.seek(offset)
+    elements: dict[BaseTag, RawDataElement | DataElement] = {}
+    with vendor_call("parse", "the header cannot be read"):
+        generator = data_element_generator(
+            stream, implicit, little_endian, stop_when=lambda tag, _vr, _length: int(tag) > 0x0028FFFF
+        )
+        for element in generator:
+            if isinstance(element, RawDataElement) and element.value_tell + element.length > len(data):
+                break
+            elements[element.tag] = element
+        header = Dataset(elements)
+        header.set_original_encoding(implicit, little_endian)
+    return header
+
+
 def file_meta(data: bytes) -> tuple[dict[int, str], int]:
     """The UIDs of group 0002 by element number, and the offset of the data set (PS3.10 7.1)."""
     if len(data) < 132 or data[128:132] != b"DICM":

@@ -150,20 +150,21 @@ def _native_cells(
     part10: Part10, pixels: PixelElement, cells: CellFormat, index: int, frames: int
 ) -> npt.NDArray[np.integer]:
     """Unsigned cells of a native frame."""
-    size = cells.rows * cells.columns * cells.bits_allocated // 8
+    shape, size = (cells.rows, cells.columns), cells.rows * cells.columns * cells.bits_allocated // 8
     if cells.bits_allocated == 8 and not part10.little_endian and pixels.vr == "OW":
-        raw, kind = word_swapped_frame(part10, pixels, index, frames, size), "u1"
-    else:
-        raw = native_frame(part10, pixels, index, frames, size)
-        kind = f"{'<' if part10.little_endian else '>'}u{cells.bits_allocated // 8}"
-    return np.frombuffer(raw, kind).reshape(cells.rows, cells.columns)
+        return np.frombuffer(word_swapped_frame(part10, pixels, index, frames, size), "u1").reshape(shape)
+    kind = f"{'<' if part10.little_endian else '>'}u{cells.bits_allocated // 8}"
+    return np.frombuffer(native_frame(part10, pixels, index, frames, size), kind).reshape(shape)
 
 
 def _from_cells(cells: npt.NDArray[np.integer], pixel_format: PixelFormat) -> npt.NDArray[np.integer]:
     """Shift a stored value down from High Bit, drop what stands beside it, and extend its sign."""
-    unsigned = cells.astype(np.uint16)
-    unsigned >>= np.uint16(pixel_format.high_bit + 1 - pixel_format.bits_stored)
-    unsigned &= np.uint16((1 << pixel_format.bits_stored) - 1)
+    unsigned: npt.NDArray[np.uint16] = cells.astype(np.uint16, copy=False)
+    shift = pixel_format.high_bit + 1 - pixel_format.bits_stored
+    if shift:
+        unsigned = unsigned >> np.uint16(shift)
+    if pixel_format.high_bit + 1 < pixel_format.bits_allocated:
+        unsigned = unsigned & np.uint16((1 << pixel_format.bits_stored) - 1)
     return _signed(unsigned, pixel_format.bits_stored, pixel_format)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
@@ -81,16 +82,14 @@ def read(
     from edge_sacro.dicom.isolation import children
     from edge_sacro.dicom.wire import radiograph_from_message
 
-    sha256 = hashlib.sha256(data).hexdigest()
-    job = {
-        "limits": limits.as_dict(),
-        "overrides": sorted(overrides),
-        "frame": frame,
-        "sha256": sha256,
-    }
-    header, payload = children().answer(job, data, limits, label)
-    radiograph = radiograph_from_message(header, payload, label)
-    if radiograph.sha256 != sha256:
+    job = {"limits": limits.as_dict(), "overrides": sorted(overrides), "frame": frame}
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # the child hashes what it received meanwhile, on another processor
+        digest = pool.submit(hashlib.sha256, data)
+        header, payload = children().answer(job, data, limits, label)
+        radiograph = radiograph_from_message(header, payload, label)
+        sent = digest.result().hexdigest()
+    if radiograph.sha256 != sent:
         raise InternalError("the decoding process answered for other bytes than were sent", source=label)
     return radiograph
 
@@ -122,7 +121,7 @@ def read_frames(
     label = name or (str(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else _label(source))
     data = bytes_from_source(source, limits, label)
     sha256 = hashlib.sha256(data).hexdigest()
-    job = {"limits": limits.as_dict(), "overrides": sorted(overrides), "sha256": sha256, "many": True}
+    job = {"limits": limits.as_dict(), "overrides": sorted(overrides), "many": True}
     frames = given = 0
     while not given or given < frames:
         found: list[Radiograph | InputRefused]
@@ -134,7 +133,7 @@ def read_frames(
                     data, limits=limits, overrides=overrides, start=given, source=label, sha256=sha256
                 )
             else:
-                frames, found = _from_child({**job, "frame": given}, data, limits, label)
+                frames, found = _from_child({**job, "frame": given}, data, sha256, limits, label)
         except InputRefused as refusal:
             if not given:
                 raise refusal.with_source(label) from refusal.__cause__
@@ -146,7 +145,7 @@ def read_frames(
 
 
 def _from_child(
-    job: dict[str, object], data: bytes, limits: ReadLimits, label: str
+    job: dict[str, object], data: bytes, sha256: str, limits: ReadLimits, label: str
 ) -> tuple[int, list[Radiograph | InputRefused]]:
     """Some frames, from a child process; it answers for the bytes that it was sent."""
     from edge_sacro.dicom.isolation import children
@@ -154,7 +153,7 @@ def _from_child(
 
     header, payload = children().answer(job, data, limits, label)
     frames, found = frames_from_message(header, payload, label)
-    if any(isinstance(each, Radiograph) and each.sha256 != job["sha256"] for each in found):
+    if any(isinstance(each, Radiograph) and each.sha256 != sha256 for each in found):
         raise InternalError("the decoding process answered for other bytes than were sent", source=label)
     return frames, found
 
@@ -187,15 +186,16 @@ def _bytes_from_path(path: Path, limits: ReadLimits, label: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise InputNotFound(f"the file cannot be opened ({reason})", source=label) from error
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(status.st_mode):
             raise InputNotFound("it is a folder", source=label, remedy="Let find_instances list its files.")
         raise InputNotFound("it is no regular file", source=label)
     with os.fdopen(descriptor, "rb") as stream:
         try:
-            return stream.read(limits.file_bytes + 1)
+            # a file that grows meanwhile is read as far as it was when it was opened
+            return stream.read(min(status.st_size, limits.file_bytes + 1))
         except OSError as error:
             raise InputNotFound(f"the file cannot be read ({error.strerror})", source=label) from error
 

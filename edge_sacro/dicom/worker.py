@@ -6,7 +6,6 @@ the process that started it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO
 
 from edge_sacro.dicom.limits import ReadLimits
 from edge_sacro.dicom.reader import frames_from_bytes, radiograph_from_bytes
+from edge_sacro.dicom.summary import message_from_prefix
 from edge_sacro.dicom.wire import PREFIX, header_bytes, message_from_error, message_from_frames, message_from_radiograph
 from edge_sacro.errors import DecodeLimitExceeded, EdgeSacroError, InternalError
 
@@ -52,16 +52,14 @@ def _answer(
     """The answer to one job. After running out of memory the child ends, for nothing it holds can be trusted."""
     try:
         data = jobs.read(size)
-        if len(data) != size or hashlib.sha256(data).hexdigest() != job["sha256"]:
+        if len(data) != size:
             raise InternalError("the decoding process received other bytes than were sent")
-        overrides, frame, sha256 = frozenset(job["overrides"]), job["frame"], job["sha256"]
+        overrides, frame = frozenset(job["overrides"]), job["frame"]
+        if job.get("summary"):
+            return message_from_prefix(data), ()
         if job.get("many"):
-            return message_from_frames(
-                *frames_from_bytes(data, limits=limits, overrides=overrides, start=frame, sha256=sha256)
-            )
-        return message_from_radiograph(
-            radiograph_from_bytes(data, limits=limits, overrides=overrides, frame=frame, sha256=sha256)
-        )
+            return message_from_frames(*frames_from_bytes(data, limits=limits, overrides=overrides, start=frame))
+        return message_from_radiograph(radiograph_from_bytes(data, limits=limits, overrides=overrides, frame=frame))
     except MemoryError:
         error: EdgeSacroError = DecodeLimitExceeded(f"reading it takes more than {limits.memory_bytes} bytes of memory")
         return message_from_error(error) | {"ending": True}, ()
