@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_sacro.bundle import Bundle
 from edge_sacro.engine import NetworkSpec, trt_build, trt_driver
 from edge_sacro.engine.trt import TensorRtEngine
+from edge_sacro.runtime import Runtime
 from tests.cuda.onnx_plans import OnnxRuntimes
 from tests.engines.fake_gpu import FakeGpu, _bytes, _Pages
 
@@ -130,3 +132,8 @@ def opener(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Tenso
     """Opens an ONNX file as if it were a plan."""
     assert backend == "tensorrt"
     return TensorRtEngine(spec, model, threads)
+
+
+def on_gpu(bundle: Bundle | Path, **options: Any) -> Runtime:
+    """A runtime on the engines of the made-up GPU."""
+    return Runtime(bundle, backend="tensorrt", opener=opener, threads=1, **options)

@@ -1,7 +1,7 @@
-"""Run in a process of its own: a runtime on TensorRT's engines through unmodified pycuda on the stand-in for the driver.
+"""Run in a process of its own: TensorRT's engines under a runtime, through unmodified pycuda on the driver's stand-in.
 
-``python -m tests.cuda.runtime_through_pycuda DRIVER FOLDER`` loads that library as libcuda and prints one JSON document;
-FOLDER is for what it writes. The vendor's plans are ONNX files, whose runs stand in the driver's queue.
+``python -m tests.cuda.runtime_through_pycuda DRIVER FOLDER`` loads that library as libcuda and prints one JSON
+document; FOLDER is for what it writes. The vendor's plans are ONNX files, whose runs stand in the driver's queue.
 """
 
 from __future__ import annotations

@@ -5,92 +5,36 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.cuda.gpu import open_gpu
 from edge_sacro.cuda.session import Session
 from edge_sacro.cuda.systems import anatomy_case
 from edge_sacro.dicom import ReadLimits
 from edge_sacro.dicom.reader import radiograph_from_bytes
-from edge_sacro.engine import Engine
-from edge_sacro.engine.build import Built, engine_from_onnx
+from edge_sacro.engine.build import engine_from_onnx
 from edge_sacro.engine.compiled import open_compiled
-from edge_sacro.engine.ort import OrtEngine
-from edge_sacro.engine.profiles import PROFILES, DeviceProfile, Precision
-from edge_sacro.engine.qualify import LIMITS, GoldenInputs, golden_inputs, qualify
+from edge_sacro.engine.profiles import Precision
+from edge_sacro.engine.qualify import LIMITS, qualify
 from edge_sacro.engine.serve import QualifiedEngines, order_from_bundle
 from edge_sacro.engine.store import EngineStore
 from edge_sacro.engine.trt import TensorRtEngine
 from edge_sacro.engine.trt_driver import CudaDriver
 from edge_sacro.engine.trt_memory import pycuda_driver
-from edge_sacro.errors import BackendError, BackendUnavailable, DeadlineExceeded, EngineStale
+from edge_sacro.errors import BackendError, DeadlineExceeded
 from edge_sacro.locate import SegmentationGeometry
 from edge_sacro.manifest import NetworkName
 from edge_sacro.parity.control import perturbed_weights
 from edge_sacro.phantom import render
 from edge_sacro.phantom.dx import bytes_from_phantom
 from edge_sacro.runtime import Runtime
+from tests.gpu.shop import PRECISIONS, Shop
 
 pytestmark = [pytest.mark.gpu, pytest.mark.heavy]
-
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-BUILDERS = {"tensorrt_rtx": "rtx-any", "tensorrt": "datacentre"}
-"""Packages and the profile that each builds with; a Jetson's TensorRT builds as for any GPU at hand."""
-
-
-@dataclass(frozen=True)
-class Shop:
-    """What engines are made from and held to."""
-
-    bundle: Bundle
-    profile: DeviceProfile
-    golden: GoldenInputs
-    built: dict[tuple[NetworkName, Precision], Built]
-
-    def open(self, network: NetworkName, precision: Precision) -> TensorRtEngine:
-        built = self.built[network, precision]
-        spec = self.bundle.manifest.networks[network].spec(network)
-        engine = open_compiled(built.seal.builder, spec, built.engine, 1)
-        assert isinstance(engine, TensorRtEngine)
-        return engine
-
-    def worst(self, engine: Engine, network: NetworkName, precision: Precision) -> float:
-        """Largest difference from ONNX Runtime on the same file, of the largest magnitude of the output."""
-        model = order_from_bundle(self.bundle, network, precision, self.profile).model
-        reference = OrtEngine(engine.spec, model, 1, optimise=False)
-        answers = [(engine.run(given), reference.run(given)) for given in self.golden.inputs[network]]
-        reference.close()
-        scale = {name: max(np.abs(expected[name]).max() for _, expected in answers) for name in answers[0][1]}
-        return max(float(np.abs(found[n] - expected[n]).max() / scale[n]) for found, expected in answers for n in found)
-
-
-@pytest.fixture(scope="module", params=sorted(BUILDERS))
-def shop(request: pytest.FixtureRequest) -> Shop:
-    try:
-        pycuda_driver()
-    except BackendUnavailable as error:
-        pytest.skip(f"no GPU: {error.what}")
-    if find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
-    bundle, profile = load_bundle("demonstration"), PROFILES[BUILDERS[request.param]]
-    try:
-        built = {
-            (network, precision): engine_from_onnx(order_from_bundle(bundle, network, precision, profile))
-            for network in bundle.manifest.networks
-            for precision in PRECISIONS
-        }
-        found = Shop(bundle, profile, golden_inputs(bundle, "fp32", phantoms=1), built)
-        found.open("classifier", "fp32").close()
-    except (BackendUnavailable, EngineStale) as error:
-        pytest.skip(f"{profile.builder} does not run on this GPU: {error.what}")
-    return found
 
 
 @pytest.fixture
