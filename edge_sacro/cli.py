@@ -19,6 +19,8 @@ from edge_sacro.commands.grade import grade as grade_command
 from edge_sacro.commands.objects import Objects, object_options
 from edge_sacro.commands.parity import parity as parity_command
 from edge_sacro.commands.reference import reference as reference_group
+from edge_sacro.commands.serve import node as node_group
+from edge_sacro.commands.serve import serve as serve_command
 from edge_sacro.errors import InputNotFound
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def main() -> None:
 
 GROUPS: tuple[click.Command, ...] = (
     *(bench_group, bundle_group, engine_group, reference_group),
-    *(grade_command, parity_command, evaluate_command),
+    *(grade_command, parity_command, evaluate_command, serve_command, node_group),
 )
 """Commands that have a file of their own in ``edge_sacro.commands``."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -118,7 +118,9 @@ class Answers:
         files = {REPORT_NAME: text.encode()}
         labels = None if assessment is None else assessment.labels
         made, study = self._made(instance, data, lambda header: Answered(result, header, radiograph, labels))
-        files |= {name_of(each.kind): bytes_from_object(each.dataset) for each in made if isinstance(each, ResultObject)}
+        files |= {
+            name_of(each.kind): bytes_from_object(each.dataset) for each in made if isinstance(each, ResultObject)
+        }
         if self._pictures and radiograph is not None and result.state is not State.REFUSED:
             files |= self._drawn(assessed, radiograph)
         return Answer(
@@ -145,7 +147,7 @@ class Answers:
             header = header_from_bytes(data, f"instance {instance.sequence}")
         except InputRefused as refusal:
             return [NoObject(kind, refusal.what) for kind in self.kinds], None
-        moment = datetime.datetime.fromisoformat(instance.received_at).astimezone()
+        moment = dt.datetime.fromisoformat(instance.received_at).astimezone()
         making = Making(bundle_record(self._runtime.bundle), moment)
         study = source_uid(header, "StudyInstanceUID")
         return result_objects(answered(header), making, self.kinds), study

@@ -11,7 +11,7 @@ from edge_sacro.dicom.part10 import file_meta
 from edge_sacro.errors import NotDicom, QueueFull
 from edge_sacro.node.journal import Journal
 from edge_sacro.node.records import Accepted, Received
-from edge_sacro.node.spool import Part, Spool
+from edge_sacro.node.spool import Part, Spool, stopping
 from edge_sacro.node.store import Store
 
 _SOP_CLASS, _SOP_INSTANCE, _SYNTAX = 0x0002, 0x0003, 0x0010
@@ -58,7 +58,7 @@ class Intake:
             NotDicom: it is no Part 10 file, or a UID of its meta information is absent or none.
             DiskFull, StorageFailed: it could not be kept.
         """
-        with part.path.open("rb") as file:
+        with stopping(part.path), part.path.open("rb") as file:
             meta, offset = file_meta(file.read(META_BYTES))
             sop_class, sop_instance, transfer_syntax = (meta.get(e, "") for e in (_SOP_CLASS, _SOP_INSTANCE, _SYNTAX))
             if not (is_uid(sop_class) and is_uid(sop_instance) and is_uid(transfer_syntax)):

@@ -13,10 +13,11 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 
-from edge_sacro.errors import DiskFull, StorageFailed
+from edge_sacro.errors import DiskFull, QueueFull, StorageFailed
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 
@@ -105,10 +106,11 @@ class Spool:
     def purge(self, relative: str | Path) -> None:
         """Remove a file or a folder of the queue; one that is gone already is no error."""
         place = self.folder / relative
-        if place.is_dir():
-            shutil.rmtree(place)
-        else:
-            place.unlink(missing_ok=True)
+        with stopping(place):
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
 
     def sweep(self, known: Callable[[Path], bool]) -> list[Path]:
         """At the start: remove what was never acknowledged, and return what was removed, relative to the folder.
@@ -124,12 +126,30 @@ class Spool:
 
 
 class Part:
-    """A file that is being received, removed unless it is kept. A context manager."""
+    """A file that is being received, removed unless it is kept. A context manager.
+
+    Args:
+        path: of the file, which must not exist.
+
+    Raises:
+        QueueFull: so many are open that the system gives no more.
+        DiskFull, StorageFailed: it cannot be made.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb", buffering=0)
+        try:
+            with stopping(path):
+                self._file = self._opened(path)
+        except StorageFailed as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in {errno.EMFILE, errno.ENFILE}:
+                raise QueueFull("no more files can be open", source=str(path)) from error
+            raise
+
+    @staticmethod
+    def _opened(path: Path) -> FileIO:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb", buffering=0)
 
     def __enter__(self) -> Part:
         return self
@@ -183,7 +203,12 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def stopping(place: Path) -> Iterator[None]:
-    """Turn an operating system's error into the node's own."""
+    """Turn an operating system's error into the node's own.
+
+    Raises:
+        DiskFull: there is no space, or no quota.
+        StorageFailed: any other error.
+    """
     try:
         yield
     except OSError as error:

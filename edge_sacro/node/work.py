@@ -1,4 +1,4 @@
-"""The assessor: takes one instance after another off the queue, has it answered, keeps the answer, wakes who waits.
+"""The assessor: takes one instance after another off the queue, has it answered, keeps the answer, wakes who sends.
 
 It stops the node where nothing can be trusted any more: the backend failed, or the disk. What is wrong with one
 instance alone ends that instance, refused with its reason or in quarantine, and no other.
@@ -15,13 +15,21 @@ from pathlib import Path
 from typing import Protocol
 
 from edge_sacro.dicom.part10 import file_meta
-from edge_sacro.errors import BackendError, BundleError, DiskFull, EdgeSacroError, InputRefused, InternalError, StorageFailed
+from edge_sacro.errors import (
+    BackendError,
+    BundleError,
+    DiskFull,
+    EdgeSacroError,
+    InputRefused,
+    InternalError,
+    StorageFailed,
+)
 from edge_sacro.node.answers import Answer
 from edge_sacro.node.config import Destination, NodeConfig
 from edge_sacro.node.halt import Halt
 from edge_sacro.node.intake import META_BYTES
 from edge_sacro.node.journal import Journal
-from edge_sacro.node.records import UNFINISHED, Instance, NewDelivery, Outcome, State
+from edge_sacro.node.records import Instance, NewDelivery, Outcome
 from edge_sacro.node.spool import Spool
 from edge_sacro.node.store import Store
 
@@ -37,40 +45,6 @@ class Answering(Protocol):
         ...
 
 
-class Finished:
-    """Tells who waits for an answer that there is one. Safe to call from several threads.
-
-    Args:
-        store: the queue.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._changed = threading.Condition()
-
-    def announce(self) -> None:
-        """An instance was answered, or set aside."""
-        with self._changed:
-            self._changed.notify_all()
-
-    def wait(self, sequence: int, seconds: float) -> Instance | None:
-        """Wait for the answer to one instance; None where there is none in time.
-
-        Args:
-            sequence: the instance's number in the queue.
-            seconds: the longest time to wait.
-        """
-        end = time.monotonic() + seconds
-        with self._changed:
-            while True:
-                instance = self._store.instance(sequence)
-                if instance is None or State(instance.state) not in UNFINISHED - {State.SENDING}:
-                    return instance
-                left = end - time.monotonic()
-                if left <= 0 or not self._changed.wait(left):
-                    return None
-
-
 class Worker:
     """The assessor's thread.
 
@@ -82,7 +56,6 @@ class Worker:
 
     Attributes:
         arrived: set by whoever has put something into the queue.
-        finished: for whoever waits for an answer.
         stuck: why nothing is assessed at the moment, for a person; None where all is well.
     """
 
@@ -101,8 +74,9 @@ class Worker:
     ) -> None:
         self._config, self._spool, self._store, self._journal, self._halt = config, spool, store, journal, halt
         self._answers, self._wake_senders, self._observe = answers, wake_senders, observe
-        self.arrived, self.finished = arrived, Finished(store)
+        self.arrived = arrived
         self.stuck: str | None = None
+        self._since: float | None = None
         self._thread = threading.Thread(target=self._run, name="assessor", daemon=True)
 
     def start(self) -> None:
@@ -116,12 +90,20 @@ class Worker:
             self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def busy_s(self) -> float:
+        """How long it has been at one instance, waiting for room on the disk left out; 0 where it is at none."""
+        since = self._since
+        return 0.0 if since is None or self.stuck is not None else time.monotonic() - since
+
     def _run(self) -> None:
         try:
             while not self._halt.asked:
                 # Before looking, so that what arrives in between is not slept over.
                 self.arrived.clear()
-                if not self._next() and not self._halt.asked:
+                self._since = time.monotonic()
+                worked = self._next()
+                self._since = None
+                if not worked and not self._halt.asked:
                     self.arrived.wait(IDLE_S)
         except EdgeSacroError as error:
             self._halt.fail(error)
@@ -187,9 +169,7 @@ class Worker:
         def keep() -> None:
             results = self._spool.write_results(instance.sequence, answer.files)
             told = answer.outcome, answer.reason_code, answer.reason, answer.report
-            self._store.assessed(
-                instance.sequence, Outcome(*told, str(results), answer.study_instance_uid), wanted
-            )
+            self._store.assessed(instance.sequence, Outcome(*told, str(results), answer.study_instance_uid), wanted)
 
         if not self._once_there_is_room(keep):
             return
@@ -205,12 +185,10 @@ class Worker:
         for kind in answer.missing:
             self._journal.event("object_not_made", instance=instance.sequence, kind=kind)
         self._wake_senders()
-        self.finished.announce()
 
     def _set_aside(self, instance: Instance, code: str, why: str) -> None:
         if self._once_there_is_room(lambda: self._store.quarantine(instance.sequence, code, why)):
             self._journal.event("quarantined", instance=instance.sequence, reason=code)
-            self.finished.announce()
 
     def _once_there_is_room(self, act: Callable[[], None]) -> bool:
         """Do something that writes, again while the disk is full; False where the node stops before it could be done.
@@ -220,10 +198,11 @@ class Worker:
         while True:
             try:
                 act()
-            except DiskFull as error:
+            except DiskFull as error:  # noqa: PERF203 - it waits for seconds
                 if self.stuck is None:
                     self._journal.event("disk_full", error=error.what)
                 self.stuck = "the disk is full"
+                self._since = time.monotonic()
                 if self._halt.wait(FULL_S):
                     return False
             else:
