@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -125,6 +126,7 @@ class Examination:
         self._place = Path(__file__).parent / "bundles" / DEMONSTRATION if self._path == DEMONSTRATION else Path(path)
         self._trust = trust
         self._files: dict[str, bytes] = {}
+        self._digests: dict[str, str] = {}
         self._manifest_json = b""
         self._manifest: Manifest | None = None
         self._signature: Signature | None = None
@@ -177,6 +179,9 @@ class Examination:
             raise BundleNotFound(f"it holds no {MANIFEST_NAME}", source=self._path)
         self._manifest_json = files.pop(MANIFEST_NAME)
         self._files = files
+        with ThreadPoolExecutor() as pool:
+            digests = pool.map(lambda content: hashlib.sha256(content).hexdigest(), files.values())
+            self._digests = dict(zip(files, digests, strict=True))
         return f"{'folder' if self._place.is_dir() else 'zip file'}, {count} files, {size} bytes"
 
     def _check_signature(self) -> str:
@@ -200,7 +205,7 @@ class Examination:
             raise BundleFileCorrupt("the manifest does not list it", source=source)
         if name not in self._files:
             raise BundleFileCorrupt("the manifest lists it and it is absent", source=source)
-        found, expected = hashlib.sha256(self._files[name]).hexdigest(), manifest.files[name]
+        found, expected = self._digests[name], manifest.files[name]
         if found != expected:
             raise BundleFileCorrupt(f"its SHA-256 is {found[:16]}…, the manifest says {expected[:16]}…", source=source)
         for engine in manifest.engines:

@@ -114,15 +114,18 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     Exit code 0: every image and series was assessed. 3: one was not assessable. Others: the first refusal's or error's
     own, as docs/errors.md lists them.
     """
-    from edge_sacro import console
-    from edge_sacro.bundle import load_bundle
-    from edge_sacro.commands.pictures import Pictures
-    from edge_sacro.dicom import find_instances
-    from edge_sacro.report import Ignored, json_from_report
-    from edge_sacro.runtime import Runtime
+    from edge_sacro.dicom import find_instances, warm_up
 
     objects.check(paths)
     found = find_instances(paths)
+    warm_up()
+
+    from edge_sacro import console
+    from edge_sacro.bundle import load_bundle
+    from edge_sacro.commands.pictures import Pictures
+    from edge_sacro.report import Ignored, json_from_report
+    from edge_sacro.runtime import Runtime
+
     ignored = [Ignored(path=str(each.path), reason=each.reason) for each in found if each.reason is not None]
     files = [each.path for each in found if each.reason is None]
     if not files:

@@ -93,14 +93,14 @@ def test_results_so_far_are_printed_when_the_backend_fails(
     bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = write_dicom(tmp_path / "a.dcm"), write_dicom(tmp_path / "b.dcm")
-    infer = Runtime.infer_each
+    assess = Runtime.assess_each
 
     def fails_at_the_second(self: Runtime, source: Readable, **named: Any) -> Any:
         if Path(label_of(source)).name == "b.dcm":
             raise BackendFailed("the device fell off the bus", source="classifier")
-        return infer(self, source, **named)
+        return assess(self, source, **named)
 
-    monkeypatch.setattr(Runtime, "infer_each", fails_at_the_second)
+    monkeypatch.setattr(Runtime, "assess_each", fails_at_the_second)
     done = _infer(bundle, "--json", first, second)
     assert done.exit_code == 42
     assert len(json.loads(done.stdout)["results"]) == 1

@@ -10,7 +10,7 @@ from edge_sacro.dicom.acceptance import check_acceptance
 from edge_sacro.dicom.display import Window, display_from_radiograph
 from edge_sacro.dicom.instances import Instance, find_instances
 from edge_sacro.dicom.limits import ReadLimits
-from edge_sacro.dicom.source import Frame, Isolation, Source, read, read_frames
+from edge_sacro.dicom.source import Frame, Isolation, Source, read, read_frames, warm_up
 
 __all__ = [
     "Frame",
@@ -24,4 +24,5 @@ __all__ = [
     "find_instances",
     "read",
     "read_frames",
+    "warm_up",
 ]

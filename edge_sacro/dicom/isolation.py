@@ -177,6 +177,19 @@ class Children:
         self._lock = threading.Lock()
         self._idle: list[Child] = []
         self._busy: list[Child] = []
+        self._warming: threading.Thread | None = None
+
+    def warm(self) -> None:
+        """Start a child while the caller goes on, so that the first file need not wait for all of its start."""
+        if self._warming is None and not self.pids():
+            self._warming = threading.Thread(target=self._start_idle, name="warm-up", daemon=True)
+            self._warming.start()
+
+    def _start_idle(self) -> None:
+        with contextlib.suppress(InternalError, OSError):  # the first file will try again, and will tell
+            child = Child()
+            with self._lock:
+                self._idle.append(child)
 
     def pids(self) -> list[int]:
         """Process ids of the children that are busy, then of the idle ones."""
@@ -208,6 +221,7 @@ class Children:
 
     def close(self) -> None:
         """End every idle child."""
+        self._warmed()
         with self._lock:
             idle, self._idle = self._idle, []
         for child in idle:
@@ -215,6 +229,7 @@ class Children:
 
     def _taken(self) -> Child:
         """An idle child that is alive, or a new one."""
+        self._warmed()
         child = None
         while child is None:
             with self._lock:
@@ -228,6 +243,13 @@ class Children:
         with self._lock:
             self._busy.append(child)
         return child
+
+    def _warmed(self) -> None:
+        """Wait for the child that ``warm`` is starting, where there is one."""
+        warming = self._warming
+        if warming is not None:
+            warming.join()
+            self._warming = None
 
     def _given_back(self, child: Child, *, ending: bool) -> None:
         with self._lock:

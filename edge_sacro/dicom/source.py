@@ -94,6 +94,13 @@ def read(
     return radiograph
 
 
+def warm_up() -> None:
+    """Start a decoding process while the caller goes on; a call before the first ``read`` shortens that one."""
+    from edge_sacro.dicom.isolation import children
+
+    children().warm()
+
+
 def read_frames(
     source: Source,
     *,

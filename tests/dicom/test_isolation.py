@@ -212,6 +212,24 @@ def test_open_files_are_flat_over_deaths(slow: bytes) -> None:
     assert len(os.listdir("/proc/self/fd")) <= before + 2  # noqa: PTH208
 
 
+def test_a_child_that_was_warmed_up_takes_the_first_file() -> None:
+    pool = Children(2)
+    pool.warm()
+    pool.answer({"limits": ReadLimits().as_dict(), "overrides": [], "frame": 0}, dicom(), ReadLimits(), "")
+    assert len(pool.pids()) == 1
+    pool.warm()
+    assert len(pool.pids()) == 1, "one that is idle is warm enough"
+    pool.close()
+
+
+def test_a_child_that_cannot_be_warmed_up_is_told_by_the_first_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "_CODE", "raise SystemExit(4)")
+    pool = Children(1)
+    pool.warm()
+    with pytest.raises(InternalError, match="did not start"):
+        pool.answer({"limits": ReadLimits().as_dict(), "overrides": [], "frame": 0}, dicom(), ReadLimits(), "")
+
+
 def test_bytes_that_changed_on_the_way_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = Children.answer
 
