@@ -10,22 +10,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import select
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from socket import socket as tcp_socket
 
 from pynetdicom import _config
-from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.fsm import StateMachine
-from pynetdicom.transport import AddressInformation, AssociationSocket
+from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from edge_sacro.node.config import Limits
-from edge_sacro.node.journal import Journal
 
 _config.LOG_HANDLER_LEVEL = "none"
 logging.getLogger("pynetdicom").addHandler(logging.NullHandler())
@@ -48,7 +45,7 @@ class Bounds:
         request_bytes: of an association request.
         pdu_bytes: of any other PDU.
         command_bytes: of a command set.
-        slow_s, slow_bytes_s: a message that takes longer than ``slow_s`` must come at this many bytes a second.
+        slow_s, slow_bytes_s: after so long a message must have come at this many bytes a second.
     """
 
     instance_bytes: int
@@ -72,37 +69,6 @@ class Misbehaved(Exception):
     """A peer did what no honest one does. Its association is cut; the message is for the log."""
 
 
-class Complaints:
-    """What peers did wrong, in the log: each kind once in a while with its count, so that an attack cannot fill it.
-
-    Args:
-        journal: the node's.
-        apart_s: least time between two lines of one kind.
-    """
-
-    def __init__(self, journal: Journal, apart_s: float = 10.0) -> None:
-        self._journal, self._apart = journal, apart_s
-        self._lock = threading.Lock()
-        self._told: dict[str, float] = {}
-        self._untold: dict[str, int] = {}
-
-    def tell(self, kind: str, address: str) -> None:
-        """Enter one.
-
-        Args:
-            kind: what was done, from a fixed vocabulary, never text of the peer's.
-            address: from where.
-        """
-        now = time.monotonic()
-        with self._lock:
-            count = self._untold.get(kind, 0) + 1
-            self._untold[kind] = count
-            if now - self._told.get(kind, -self._apart) < self._apart:
-                return
-            self._told[kind], self._untold[kind] = now, 0
-        self._journal.event("peer_cut", kind=kind, address=address, times=count)
-
-
 class GuardedSocket(AssociationSocket):  # type: ignore[misc]
     """A connection on which no PDU is longer than allowed or takes longer than allowed, in either direction.
 
@@ -112,14 +78,20 @@ class GuardedSocket(AssociationSocket):  # type: ignore[misc]
         connected: a connection that came in.
         address: ours, for one that goes out.
         early: what was read of it already.
+
+    Attributes:
+        trouble: why it broke; None as long as it did not.
+        heard: monotonic time of the last PDU.
     """
+
+    socket: tcp_socket | None
 
     def __init__(
         self,
         assoc: Association,
         bounds: Bounds,
         *,
-        connected: socket.socket | None = None,
+        connected: tcp_socket | None = None,
         address: AddressInformation | None = None,
         early: bytes = b"",
     ) -> None:
@@ -145,6 +117,30 @@ class GuardedSocket(AssociationSocket):  # type: ignore[misc]
             self.event_queue.put("Evt17")
             return False
         return waiting or (isinstance(connection, ssl.SSLSocket) and connection.pending() > 0)
+
+    def connect(self, primitive: T_CONNECT) -> None:
+        """Connect, TLS handshake included; ``trouble`` says why that failed."""
+        try:
+            connection = self.socket
+            if connection is None:
+                raise OSError("closed")
+            connection.settimeout(self.assoc.connection_timeout)
+            connection.connect(primitive.address_info.as_tuple)
+            if self.tls_args is not None:
+                context, host = self.tls_args
+                connection = self.socket = context.wrap_socket(connection, server_hostname=host)
+            self.assoc.requestor.address_info = AddressInformation.from_tuple(connection.getsockname())
+            self._is_connected = True
+            primitive.result = "Evt2"
+        except (OSError, ValueError) as error:
+            told = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or str(error)
+            self.trouble = f"unreachable: {told}"
+            self._shutdown_socket()
+            self.socket = None
+            primitive.result = "Evt17"
+        finally:
+            self.provider_queue.put(primitive)
+            self._ready.set()
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read one part of a PDU: its six bytes of type and length, then as many as these announce.
@@ -215,10 +211,11 @@ class GuardedStateMachine(StateMachine):  # type: ignore[misc]
 
 
 class GuardedAssociation(Association):  # type: ignore[misc]
-    """One association that a peer asked for.
+    """One association.
 
     Args:
         entity: ours.
+        mode: ``"acceptor"`` or ``"requestor"``.
         complain: told of what the peer did wrong.
         ended: called in the association's thread when it is over, however it ended.
     """
@@ -226,10 +223,11 @@ class GuardedAssociation(Association):  # type: ignore[misc]
     def __init__(
         self,
         entity: ApplicationEntity,
+        mode: str,
         complain: Callable[[str], None],
         ended: Callable[[GuardedAssociation], None],
     ) -> None:
-        super().__init__(entity, MODE_ACCEPTOR)
+        super().__init__(entity, mode)
         self.dul.state_machine = GuardedStateMachine(self)
         self.dul.daemon = True
         self._complain, self._ended = complain, ended
@@ -244,13 +242,13 @@ class GuardedAssociation(Association):  # type: ignore[misc]
         finally:
             if self.dul.socket is not None and self.dul.socket.trouble is not None:
                 self._complain(self.dul.socket.trouble)
-            self._hang_up()
+            self.hang_up()
             self._ended(self)
 
     def cut(self, kind: str) -> None:
         """End it at once, and say why."""
         self._complain(kind)
-        self._hang_up()
+        self.hang_up()
 
     def idle_s(self) -> float:
         """Seconds since the last PDU; 0 while a message is coming in or being answered."""
@@ -258,8 +256,12 @@ class GuardedAssociation(Association):  # type: ignore[misc]
             return 0.0
         return time.monotonic() - float(self.dul.socket.heard)
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """End it at once."""
         self._kill = True
+        self.is_established = False
         self.dul.kill_dul()
+        self.dimse.msg_queue.put((None, None))  # whoever waits for an answer gets none
+        self.dul.to_user_queue.put(None)
         with contextlib.suppress(OSError):
             self.dul.socket._shutdown_socket()  # noqa: SLF001 - pynetdicom has no other way to end one at once

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable
 from functools import lru_cache
 
 from pydicom.dataset import FileMetaDataset
@@ -30,12 +29,25 @@ _PIPELINED = 16
 """Messages that may wait for an answer; an honest peer waits for each (PS3.7 D.3.3.3 is never negotiated here)."""
 
 
-class Incoming(io.BytesIO):
-    """The data set of one message.
+class SmallDataSet(io.BytesIO):
+    """The data set of a message that stores nothing: it stays in memory, so it has to be small."""
 
-    That of a C-STORE goes into a Part 10 file with file meta information of ours and the bytes as they come; any other
-    one stays in memory and is small. What cannot be kept is read to its end and refused then, so that the peer hears
-    why; what does not end is cut.
+    def write(self, content: bytes) -> int:  # type: ignore[override]
+        """Take the next bytes.
+
+        Raises:
+            Misbehaved: there are too many.
+        """
+        if self.tell() + len(content) > MEBIBYTE:
+            raise Misbehaved("long_message")
+        return super().write(content)
+
+
+class Incoming(SmallDataSet):
+    """The data set of one message, of a C-STORE as a rule.
+
+    That goes into a Part 10 file with file meta information of ours and the bytes as they come. What cannot be kept is
+    read to its end and refused then, so that the peer hears why; what does not end is cut.
 
     Args:
         message: whose data set it is.
@@ -61,11 +73,11 @@ class Incoming(io.BytesIO):
         Raises:
             Misbehaved: they are far more than there may be, or belong to no message.
         """
-        self._size += len(content)
+        if type(self._message) is DIMSEMessage:
+            raise Misbehaved("no_command")
         if not isinstance(self._message, C_STORE_RQ):
-            if self._size > MEBIBYTE or type(self._message) is DIMSEMessage:
-                raise Misbehaved("long_message")
             return super().write(content)
+        self._size += len(content)
         if self._size > 2 * self._limit:
             raise Misbehaved("endless_data_set")
         with self._lock:
@@ -143,29 +155,25 @@ def file_meta_from_uids(sop_class: str, sop_instance: str, transfer_syntax: str)
     return bytes(buffer.getvalue())
 
 
-class SpoolingProvider(DIMSEServiceProvider):  # type: ignore[misc]
-    """The messages of one association, each within its bounds, one at a time, requests in the order they came.
+class BoundedProvider(DIMSEServiceProvider):  # type: ignore[misc]
+    """The messages of one association, each within its bounds.
 
     Args:
         association: whose.
         bounds: what a message may cost.
-        open_data_set: makes the data set of a new message.
     """
 
-    def __init__(
-        self, association: Association, bounds: Bounds, open_data_set: Callable[[DIMSEMessage], Incoming]
-    ) -> None:
+    def __init__(self, association: Association, bounds: Bounds) -> None:
         super().__init__(association)
         self.message: DIMSEMessage | None = None
-        self._bounds, self._open_data_set = bounds, open_data_set
-        self._open: set[Incoming] = set()
+        self._bounds = bounds
         self._began = 0.0
         self._bytes = self._command_bytes = 0
 
     @property
     def busy(self) -> bool:
-        """Whether a message is coming in or waits for its answer."""
-        return self.message is not None or bool(self._open)
+        """Whether a message is coming in."""
+        return self.message is not None
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take one PDU's worth of fragments.
@@ -184,11 +192,25 @@ class SpoolingProvider(DIMSEServiceProvider):  # type: ignore[misc]
             raise Misbehaved("long_command")
         if taken > self._bounds.slow_s and self._bytes < taken * self._bounds.slow_bytes_s:
             raise Misbehaved("slow_message")
-        if not message.decode_msg(primitive, self.assoc):
-            return
-        self.message = None
-        if not isinstance(message, C_STORE_RQ):
-            self._open.discard(message.data_set)
+        if message.decode_msg(primitive, self.assoc):
+            self.message = None
+            self._arrived(message)
+
+    def _begin(self) -> DIMSEMessage:
+        if self.msg_queue.qsize() >= _PIPELINED:
+            raise Misbehaved("pipelined")
+        self._began, self._bytes, self._command_bytes = time.monotonic(), 0, 0
+        message = DIMSEMessage()
+        message.data_set = self._data_set(message)
+        self.message = message
+        return message
+
+    def _data_set(self, message: DIMSEMessage) -> io.BytesIO:  # noqa: ARG002 - others look at it
+        """What the data set of a new message is written to."""
+        return SmallDataSet()
+
+    def _arrived(self, message: DIMSEMessage) -> None:
+        """Hand a complete message on. As of who answers: in the order they came, nothing but requests."""
         request = message.message_to_primitive()
         if isinstance(request, C_CANCEL):  # nothing that this node does can be cancelled
             return
@@ -196,23 +218,42 @@ class SpoolingProvider(DIMSEServiceProvider):  # type: ignore[misc]
             raise Misbehaved("no_request")
         self.msg_queue.put((message.context_id, request))
 
+
+class SpoolingProvider(BoundedProvider):
+    """The messages of one association on which instances come in.
+
+    Args:
+        association: whose.
+        bounds: what a message may cost.
+        intake: the node's way in.
+    """
+
+    def __init__(self, association: Association, bounds: Bounds, intake: Intake) -> None:
+        super().__init__(association, bounds)
+        self._intake = intake
+        self._open: set[Incoming] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a message is coming in or an instance waits for its answer."""
+        return super().busy or bool(self._open)
+
     def answered(self, incoming: Incoming) -> None:
-        """Enter that a data set has been dealt with."""
+        """Enter that an instance has been dealt with."""
         self._open.discard(incoming)
 
     def close(self) -> None:
-        """Remove every data set that has not been dealt with."""
+        """Remove every instance that has not been dealt with."""
         for each in list(self._open):
             each.discard()
         self._open.clear()
 
-    def _begin(self) -> DIMSEMessage:
-        if self.msg_queue.qsize() >= _PIPELINED:
-            raise Misbehaved("pipelined")
-        self._began, self._bytes, self._command_bytes = time.monotonic(), 0, 0
-        message = DIMSEMessage()
-        incoming = self._open_data_set(message)
-        message.data_set = incoming
+    def _data_set(self, message: DIMSEMessage) -> io.BytesIO:
+        incoming = Incoming(message, self.assoc, self._intake, self._bounds.instance_bytes)
         self._open.add(incoming)
-        self.message = message
-        return message
+        return incoming
+
+    def _arrived(self, message: DIMSEMessage) -> None:
+        if not isinstance(message, C_STORE_RQ):
+            self._open.discard(message.data_set)
+        super()._arrived(message)

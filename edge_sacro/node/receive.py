@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
+from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
@@ -30,9 +31,10 @@ from edge_sacro.errors import (
     QueueFull,
     StorageFailed,
 )
+from edge_sacro.node.complaints import Complaints
 from edge_sacro.node.config import Dicom, Peer
 from edge_sacro.node.door import BUSY, CALLED_UNKNOWN, CALLING_UNKNOWN, Caller, Door, Rejection
-from edge_sacro.node.guard import Bounds, Complaints, GuardedAssociation, GuardedSocket
+from edge_sacro.node.guard import Bounds, GuardedAssociation, GuardedSocket
 from edge_sacro.node.halt import Halt
 from edge_sacro.node.incoming import Incoming, SpoolingProvider
 from edge_sacro.node.intake import Intake
@@ -163,16 +165,12 @@ class Receiver:
 
     def _begin(self, caller: Caller, sends: bool) -> None:
         association = GuardedAssociation(
-            self._entity, lambda kind: self.complain(kind, caller.address), self._association_ended
+            self._entity, MODE_ACCEPTOR, lambda kind: self.complain(kind, caller.address), self._association_ended
         )
         association.set_socket(
             GuardedSocket(association, self._bounds, connected=caller.connection, early=caller.request)
         )
-        association.dimse = SpoolingProvider(
-            association,
-            self._bounds,
-            lambda message: Incoming(message, association, self._intake, self._bounds.instance_bytes),
-        )
+        association.dimse = SpoolingProvider(association, self._bounds, self._intake)
         acceptor = association.acceptor
         acceptor.maximum_length = _PDU_BYTES
         acceptor.ae_title = self._dicom.ae_title
@@ -197,10 +195,13 @@ class Receiver:
         incoming: Incoming = event.request.DataSet
         association: GuardedAssociation = event.assoc
         try:
+            if self._halt.error is not None:
+                raise self._halt.error
             incoming.take(str(association.requestor.ae_title).strip())
         except EdgeSacroError as error:
             if isinstance(error, StorageFailed):
                 self._halt.fail(error)
+            incoming.discard()
             self._journal.event("not_received", error=error.code)
             return _answer(_status(error), error.code)
         except Exception as error:  # noqa: BLE001 - a defect of ours: the peer gets an answer, the log the cause
