@@ -1,0 +1,60 @@
+"""What the HTTP interface needs of the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edge_sacro.errors import StorageFailed
+from edge_sacro.node.config import NodeConfig
+from edge_sacro.node.intake import Intake
+from edge_sacro.node.journal import Journal
+from edge_sacro.node.spool import Spool
+from edge_sacro.node.store import Store
+from edge_sacro.node.web.metrics import NodeMetrics
+from edge_sacro.report import BundleRecord
+
+
+@dataclass(frozen=True)
+class Assessing:
+    """What assesses.
+
+    Attributes:
+        bundle: as reports name it.
+        guard_band: half-width of probabilities around the cut-off inside which an answer is borderline.
+    """
+
+    bundle: BundleRecord
+    guard_band: float
+
+
+def _nothing_to_tell() -> tuple[str, ...]:
+    return ()
+
+
+def _nothing_to_stop(_error: StorageFailed) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Services:
+    """The node, as the HTTP interface sees it.
+
+    Attributes:
+        config, spool, store, intake, journal: the node's.
+        assessing: what assesses; None before it is loaded, which keeps the node from being ready.
+        problems: why the node is not ready beside that, each a sentence for a person without any name; none where it
+            is. Called from several threads.
+        storage_failed: called once the disk failed under a request, so that the node stops.
+        metrics: what is counted; ``observe`` is called by whoever assesses.
+    """
+
+    config: NodeConfig
+    spool: Spool
+    store: Store
+    intake: Intake
+    journal: Journal
+    assessing: Callable[[], Assessing | None]
+    problems: Callable[[], tuple[str, ...]] = _nothing_to_tell
+    storage_failed: Callable[[StorageFailed], None] = _nothing_to_stop
+    metrics: NodeMetrics = field(default_factory=NodeMetrics)
