@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge_sacro.benchmark.processes import resident_mb
 from edge_sacro.engine import Engine, NetworkSpec
 from edge_sacro.engine.base import Array
 from edge_sacro.locate import CLASSES, SegmentationGeometry
@@ -32,6 +33,7 @@ Labels = npt.NDArray[np.uint8]
 @click.option("--bundle", type=click.Path(path_type=Path))
 @click.option("--backend", default="onnxruntime")
 @click.option("--precision", default="fp32")
+@click.option("--compiled", type=click.Path(path_type=Path), help="Folder of networks that OpenVINO has compiled here.")
 @click.option("--labels", required=True, type=click.Path(path_type=Path))
 @click.option("--threads", default=2)
 @click.option("--runs", default=3)
@@ -50,7 +52,7 @@ def main(kind: Literal["ours", "pytorch"], file: Path, labels: Path, threads: in
         networks.append(network)
         if again != probability:
             raise SystemExit(f"{again} is not the first run's {probability}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = resident_mb("VmHWM")  # getrusage's would have the parent's before this one began
     record = {"answered": answered, "wall_s": wall, "cpu_s": cpu, "networks_s": networks, "peak_mb": peak}
     click.echo(json.dumps({**record, "probability": probability}))
 
@@ -74,12 +76,23 @@ def _pytorch(threads: int, labels: Labels) -> Any:
     return infer
 
 
-def _ours(threads: int, labels: Labels, bundle: Path, backend: str, precision: str) -> Any:
+def _ours(threads: int, labels: Labels, bundle: Path, backend: str, precision: str, compiled: Path | None) -> Any:
     from bench.stopwatch import Stopwatch
+    from edge_sacro.dicom import warm_up
+
+    warm_up()  # as the command line does
+
+    from edge_sacro.engine import open_engine
+    from edge_sacro.engine.compiled import open_compiled
     from edge_sacro.manifest import Precision
     from edge_sacro.runtime import Runtime
 
-    stopwatch = Stopwatch()
+    def opened(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
+        if compiled is None:
+            return open_engine(backend, spec, model, threads)
+        return open_compiled("openvino", spec, (compiled / f"{spec.name}.blob").read_bytes(), threads)
+
+    stopwatch = Stopwatch(opened)
     manifest = manifest_from_json((bundle / MANIFEST_NAME).read_bytes(), str(bundle))
 
     def opener(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:

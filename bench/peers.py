@@ -22,6 +22,7 @@ from bench.table import markdown
 from calibration.single_pass import with_single_pass
 from calibration.written import write_folder
 from edge_sacro.bundle import Bundle, load_bundle
+from edge_sacro.engine.ov_build import blob_from_onnx
 from edge_sacro.locate import LEFT_PELVIS, RIGHT_PELVIS, SACRUM
 from edge_sacro.manifest import MANIFEST_NAME, Precision
 from edge_sacro.phantom import PhantomOptions, write_study
@@ -107,7 +108,9 @@ def contenders(work: Path, tell: Callable[[str], None]) -> list[Contender]:
         ("one pass", single, once, "openvino", "int8"),
     ]
     for way, bundle, operations, backend, precision in ways:
-        options = ("ours", "--bundle", bundle.path, "--backend", backend, "--precision", precision)
+        options: tuple[str, ...] = ("ours", "--bundle", bundle.path, "--backend", backend, "--precision", precision)
+        if backend == "openvino":
+            options += ("--compiled", str(_compiled(bundle, precision, tell)))
         found.append(Contender(f"{backend} {precision}, {way}", options, precision, operations))
     return found
 
@@ -186,6 +189,21 @@ def _bundle(place: Path, make: Callable[[Path], Bundle], work: Path, tell: Calla
         corrected = made.manifest.model_copy(update={"numerics": "corrected"})
         (place / "int8" / MANIFEST_NAME).write_text(corrected.model_dump_json(indent=2) + "\n")
     return load_bundle(place / "int8")
+
+
+def _compiled(bundle: Bundle, precision: Precision, tell: Callable[[str], None]) -> Path:
+    """A folder of the bundle's networks as OpenVINO has compiled them here, as a store of engines holds them.
+
+    None is qualified: weights that mean nothing answer noise by noise, and would not pass.
+    """
+    folder = Path(bundle.path).parent / f"openvino-{precision}"
+    folder.mkdir(exist_ok=True)
+    for name in bundle.manifest.networks:
+        file = folder / f"{name}.blob"
+        if not file.exists():
+            tell(f"{file.parent.parent.name}: {name} {precision} compiled by OpenVINO")
+            file.write_bytes(blob_from_onnx(name, bundle.model(name, precision, "openvino")))
+    return folder
 
 
 def _single_pass(windows: Bundle, folder: Path) -> Bundle:

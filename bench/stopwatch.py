@@ -6,20 +6,25 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 
-from edge_sacro.engine import Engine, NetworkSpec, open_engine
+from edge_sacro.engine import Engine, NetworkSpec, Opener, open_engine
 from edge_sacro.engine.base import Array
 from edge_sacro.parity.watch import AroundEngine
 
 
 class Stopwatch:
-    """An opener whose engines note how long each of their runs took, in seconds."""
+    """An opener whose engines note how long each of their runs took, in seconds.
 
-    def __init__(self) -> None:
+    Args:
+        opener: opens the engines that are timed.
+    """
+
+    def __init__(self, opener: Opener = open_engine) -> None:
+        self._opener = opener
         self._seconds: dict[str, list[float]] = defaultdict(list)
 
     def open(self, backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
         """As :func:`edge_sacro.engine.open_engine`."""
-        return _TimedEngine(open_engine(backend, spec, model, threads), self._seconds[spec.name])
+        return _TimedEngine(self._opener(backend, spec, model, threads), self._seconds[spec.name])
 
     def taken(self) -> dict[str, list[float]]:
         """Seconds of each run since the last time, by network; they are forgotten here."""
