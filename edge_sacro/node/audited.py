@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_sacro.node.audit import AuditTrail
-from edge_sacro.node.records import Accepted, DeliveryState, NewDelivery, Outcome, Received
+from edge_sacro.node.records import Accepted, DeliveryState, NewDelivery, Outcome, Received, State
 from edge_sacro.node.store import Store
 
 _ARRIVED = {DeliveryState.STORED: "stored", DeliveryState.COMMITTED: "committed", DeliveryState.REJECTED: "rejected"}
@@ -91,6 +91,9 @@ class AuditedStore(Store):
 
     def requeue(self, sequence: int) -> bool:
         """As of the queue."""
+        instance = self.instance(sequence)
+        if instance is None or instance.state != State.QUARANTINED:
+            return False
         self.trail.append("requeued", sync=True, actor=self._actor, instance=sequence)
         return super().requeue(sequence)
 

@@ -13,7 +13,7 @@ from edge_sacro.errors import EdgeSacroError, NodeConfigInvalid, PeerFailed
 from edge_sacro.node import guard  # noqa: F401 - silences pynetdicom's log, which tells names
 from edge_sacro.node.answers import Answers
 from edge_sacro.node.config import Destination, NodeConfig, Tls
-from edge_sacro.node.serve import open_runtime
+from edge_sacro.node.opening import open_runtime
 from edge_sacro.node.spool import Spool
 from edge_sacro.node.tls import client_context, server_context
 

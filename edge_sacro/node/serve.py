@@ -7,17 +7,13 @@ error's exit code, for whoever supervises it to start it again; it begins where 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edge_sacro import __version__
-from edge_sacro.bundle import load_bundle
 from edge_sacro.errors import DiskFull, NodeError, StorageFailed
 from edge_sacro.node.alerts import AlertingJournal
 from edge_sacro.node.answers import Answer, Answers
@@ -26,7 +22,9 @@ from edge_sacro.node.audited import AuditedStore
 from edge_sacro.node.config import NodeConfig
 from edge_sacro.node.halt import Halt
 from edge_sacro.node.intake import Intake
+from edge_sacro.node.opening import locked, open_runtime
 from edge_sacro.node.operate import KEY_NAME, QUEUE_NAME, TRAIL_NAME
+from edge_sacro.node.proof import prove
 from edge_sacro.node.records import DeliveryState
 from edge_sacro.node.spool import Spool
 from edge_sacro.node.work import Answering, Worker
@@ -34,6 +32,7 @@ from edge_sacro.results import bundle_record
 from edge_sacro.runtime import Runtime
 
 if TYPE_CHECKING:
+    from edge_sacro.node.send import Sender
     from edge_sacro.node.web import Assessing, NodeMetrics
 
 STOP_S = 20.0
@@ -75,6 +74,7 @@ class Node:
         self.config, self.halt = config, Halt()
         self._housekept: float | None = None
         self._metrics: NodeMetrics | None = None
+        self._senders: Sequence[Sender] = ()
         self._running = ExitStack()
         self._closing = ExitStack()
         try:
@@ -100,6 +100,7 @@ class Node:
         if answers is None:
             self.runtime = closing.enter_context(open_runtime(config))
             self.store.bundle = self.runtime.bundle.fingerprint
+            self.journal.event("proved", ms=prove(self.runtime))
         self.worker = Worker(
             config=config,
             spool=self.spool,
@@ -197,13 +198,21 @@ class Node:
 
     def _made_parts(self) -> list[Part]:
         """What runs beside the assessor, in the order in which it starts."""
+        from edge_sacro.node.commitment import Commitments, Outbox
         from edge_sacro.node.guard import bounds_from_limits
         from edge_sacro.node.receive import Receiver
+        from edge_sacro.node.send import Sender
 
         config = self.config
+        outbox = Outbox(self.spool, self.store, self.journal, self.halt)
+        asked = any(each.storage_commitment for each in config.destinations)
+        commitments = Commitments(config.destinations, outbox) if asked else None
+        self._senders = [
+            Sender(each, config.dicom.ae_title, config.sending, outbox, commitments) for each in config.destinations
+        ]
         bounds = bounds_from_limits(config.limits)
-        self.receiver = Receiver(config.dicom, bounds, self.intake, self.journal, self.halt)
-        return [self.receiver, *([self._web()] if config.http.enabled else [])]
+        self.receiver = Receiver(config.dicom, bounds, self.intake, self.journal, self.halt, commitments)
+        return [*self._senders, self.receiver, *([self._web()] if config.http.enabled else [])]
 
     def _web(self) -> Part:
         from edge_sacro.node.web import Services, WebServer, app_from_node
@@ -236,59 +245,11 @@ class Node:
             self._metrics.observe(answer.outcome, answer.timings_ms)
 
     def _wake_senders(self) -> None:
-        return
+        for each in self._senders:
+            each.wake()
 
     def _reject_forsaken(self) -> None:
         """Set aside what waits for a destination that the configuration no longer names: it would wait for ever."""
         for each in self.store.forsaken([to.name for to in self.config.destinations]):
             self.store.delivery_moved(each.id, DeliveryState.REJECTED, error="no such destination any more")
             self.journal.event("destination_gone", instance=each.sequence, destination=each.destination)
-
-
-def open_runtime(config: NodeConfig) -> Runtime:
-    """The runtime that a configuration names, with its bundle verified.
-
-    Raises:
-        BundleError, BackendError, UsageError: it cannot be had.
-    """
-    from edge_sacro.engine import open_engine
-    from edge_sacro.engine.serve import QualifiedEngines
-    from edge_sacro.engine.store import EngineStore
-    from edge_sacro.trust import trust_from_files
-
-    chosen = config.assessment
-    trust = trust_from_files(chosen.trust, config.folder / "sequences.json") if chosen.trust else None
-    bundle = load_bundle(chosen.bundle, trust)
-    precision = chosen.precision or bundle.manifest.default_precision
-    engines = None if chosen.engines is None else QualifiedEngines(EngineStore(chosen.engines), bundle, precision)
-    return Runtime(
-        bundle,
-        backend=chosen.backend,
-        precision=precision,
-        threads=chosen.threads,
-        deadline_s=chosen.deadline_s,
-        operating_point=chosen.operating_point,
-        overrides=chosen.overrides,
-        opener=engines or open_engine,
-    )
-
-
-def locked(folder: Path) -> IO[bytes]:
-    """Keep every other node off a folder, as long as the file that is returned is open.
-
-    Raises:
-        NodeError: another node has it.
-    """
-    place = folder / "node.lock"
-    try:
-        file = os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb")
-    except OSError as error:
-        raise StorageFailed(f"cannot be opened: {error.strerror}", source=str(place)) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise NodeError(
-            "another node runs on it", source=str(folder), remedy="Stop it, or name another folder."
-        ) from error
-    return file
