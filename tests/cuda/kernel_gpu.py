@@ -18,9 +18,9 @@ import pytest
 
 from edge_sacro.bundle import Bundle
 from edge_sacro.engine import NetworkSpec, trt_build, trt_driver
-from edge_sacro.engine.trt import TensorRtEngine
+from edge_sacro.engine.trt import TensorRtEngine, TensorRtRtxEngine
 from edge_sacro.runtime import Runtime
-from tests.cuda.onnx_plans import OnnxRuntimes
+from tests.cuda.onnx_plans import FIRST, OnnxRuntimes
 from tests.engines.fake_gpu import FakeGpu, _bytes, _Pages
 
 ALLOCATIONS = ("mem_alloc", "pagelocked_empty", "Stream", "Event", "event_create", "instantiate")
@@ -117,9 +117,11 @@ class _Module:
 class Workplace:
     """A made-up GPU with kernels and a vendor's module whose plans are ONNX files, installed."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, library: Path, *, integrated: bool = False) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, library: Path, *, integrated: bool = False, version: str = FIRST
+    ) -> None:
         gpu = self.gpu = KernelGpu(library, integrated=integrated)
-        self.trt = OnnxRuntimes(lambda stream, step: gpu.streams[stream].queue(step))
+        self.trt = OnnxRuntimes(lambda stream, step: gpu.streams[stream].queue(step), version)
         package = types.ModuleType("pycuda")
         package.driver = gpu.driver  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "pycuda", package)
@@ -130,10 +132,10 @@ class Workplace:
 
 def opener(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> TensorRtEngine:
     """Opens an ONNX file as if it were a plan."""
-    assert backend == "tensorrt"
-    return TensorRtEngine(spec, model, threads)
+    kinds = {"tensorrt": TensorRtEngine, "tensorrt-rtx": TensorRtRtxEngine}
+    return kinds[backend](spec, model, threads)
 
 
-def on_gpu(bundle: Bundle | Path, **options: Any) -> Runtime:
+def on_gpu(bundle: Bundle | Path, backend: str = "tensorrt", **options: Any) -> Runtime:
     """A runtime on the engines of the made-up GPU."""
-    return Runtime(bundle, backend="tensorrt", opener=opener, threads=1, **options)
+    return Runtime(bundle, backend=backend, opener=opener, threads=1, **options)

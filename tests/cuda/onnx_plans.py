@@ -16,17 +16,18 @@ import onnxruntime
 from tests.engines.fake_runtime import FakeRuntimes, Queue, _Context, _Engine, _Runtime
 from tests.engines.fake_trt import _Member, members
 
-Shapes = dict[str, tuple[int, ...]]
+FIRST = "tensorrt 10.3"
+"""The version that a test has unless it says otherwise."""
 
 
 class OnnxRuntimes(FakeRuntimes):
-    """The module of one version of TensorRT.
+    """The module of one version of TensorRT or TensorRT-RTX.
 
     Attributes:
         seen: what each run has read, by the address it read it at, in order.
     """
 
-    def __init__(self, queue: Queue, name: str = "tensorrt 10.3") -> None:
+    def __init__(self, queue: Queue, name: str = FIRST) -> None:
         super().__init__(name, queue)
         self.seen: list[tuple[int, npt.NDArray[np.float32]]] = []
 
@@ -37,6 +38,10 @@ class OnnxRuntimes(FakeRuntimes):
 
 
 class _OnnxRuntime(_Runtime):
+    def do_get_engine_validity(self, header: bytes) -> tuple[Any, int]:
+        assert len(header) == 4
+        return _Member("EngineValidity", "VALID"), 0
+
     def do_deserialize_cuda_engine(self, plan: bytes) -> Any:
         return _OnnxEngine(self.trt, self.logger, _opened(plan))
 
@@ -62,7 +67,8 @@ class _OnnxEngine(_Engine):
     def do_get_tensor_shape(self, name: str) -> tuple[int, ...]:
         return tuple(self.shapes[name])
 
-    def do_create_execution_context(self) -> Any:
+    def do_create_execution_context(self, *config: Any) -> Any:
+        assert len(config) == self.trt.name.startswith("tensorrt-rtx")
         return _OnnxContext(self.trt, self.logger, self)
 
 

@@ -28,6 +28,7 @@ from edge_sacro.systems import SYSTEMS
 from edge_sacro.types import Box, State
 from tests.cuda.kernel_gpu import Workplace, on_gpu, opener
 from tests.cuda.kinds import KINDS, Kind, answer, on_host, slanted, write_radiograph
+from tests.engines.fake_trt import VERSIONS
 from tests.systems import toy2026
 from tests.systems.bundles import Watcher, write_classifier_bundle
 from tests.tiny import write_bundle, write_dicom, write_standard_bundle
@@ -64,6 +65,18 @@ def test_each_system_answers_as_on_the_host_and_its_networks_see_the_same(
     for one, other in zip(seen, given, strict=True):
         assert np.abs(one - other).max() <= kind.tolerance
         assert np.abs(np.roll(one, 1, axis=-1) - other).max() > 1e3 * kind.tolerance, "control: one pixel to the side"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_of_both_vendors_has_its_inputs_made_on_the_gpu(
+    monkeypatch: pytest.MonkeyPatch, library: Path, anatomy: Bundle, images: list[Path], version: str
+) -> None:
+    place, backend = Workplace(monkeypatch, library, version=version), version.split(maxsplit=1)[0]
+    with on_gpu(anatomy, backend) as runtime:
+        found = runtime.infer(images[0])
+    assert answer(found) == on_host(anatomy, images[0])[0]
+    assert found.backend.name == backend
+    assert "classifier_input" in place.gpu.launched
 
 
 def test_explanations_are_the_hosts(place: Workplace, tmp_path: Path) -> None:
