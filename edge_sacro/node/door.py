@@ -123,6 +123,8 @@ class Door:
 
     def stop(self) -> None:
         """Close, and send away who waits."""
+        if not self._open:
+            return
         self._open = False
         self._rouse.send(b"\0")
         self._thread.join()

@@ -2,7 +2,8 @@
 
 pynetdicom trusts the length that a PDU announces before it knows who speaks, lets a connection that trickles live for
 ever, holds a data set of any size in memory, and ends a thread with a traceback where a message cannot be understood.
-Its classes are replaced here where that happens. Its own log is switched off: it tells names of patients.
+Its classes are replaced here where that happens. Its own log and pydicom's warnings are switched off: both tell what
+stands in a data set.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from socket import SHUT_RDWR
 from socket import socket as tcp_socket
 
+from pydicom import config as _pydicom_config
 from pynetdicom import _config
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
@@ -24,6 +27,7 @@ from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocke
 
 from edge_sacro.node.config import Limits
 
+_pydicom_config.settings.reading_validation_mode = _pydicom_config.IGNORE  # its warnings quote what a peer sent
 _config.LOG_HANDLER_LEVEL = "none"
 logging.getLogger("pynetdicom").addHandler(logging.NullHandler())
 logging.getLogger("pynetdicom").propagate = False
@@ -186,6 +190,16 @@ class GuardedSocket(AssociationSocket):  # type: ignore[misc]
             self.socket.sendall(bytestream)
         except (OSError, ValueError):
             self.event_queue.put("Evt17")
+
+    def _shutdown_socket(self) -> None:
+        """Close the connection. pynetdicom's own does not where the peer was first, and leaves a file open."""
+        connection = self.socket
+        if connection is None:
+            return
+        with contextlib.suppress(OSError):
+            connection.shutdown(SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            connection.close()
 
     def _broken(self, trouble: str) -> OSError:
         self.trouble = trouble
