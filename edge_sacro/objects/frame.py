@@ -6,13 +6,14 @@ import datetime as dt
 from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.uid import ExplicitVRLittleEndian
 
 from edge_sacro import __version__
 from edge_sacro.dicom.attributes import Header
 from edge_sacro.objects.answer import Answered, Kind, Making
 from edge_sacro.objects.codes import PROCESSING_EQUIPMENT, code_item
-from edge_sacro.objects.identity import COPIED, ascii_from_text, identity_from_header, source_uid
+from edge_sacro.objects.identity import COPIED, ascii_from_text, identity_from_header, keep_as_written, source_uid
 from edge_sacro.objects.uids import instance_uid, series_uid
 from edge_sacro.phantom.identity import IMPLEMENTATION_CLASS_UID
 from edge_sacro.report import Result
@@ -68,6 +69,8 @@ def finished(dataset: Dataset, answered: Answered, making: Making, kind: Kind) -
     for keyword in COPIED:
         if keyword in dataset:
             del dataset[keyword]
+    # Now, because what is kept as it is written is not looked at again.
+    correct_ambiguous_vr(dataset, True)
     identity = identity_from_header(answered.header)
     for tag in list(identity.keys()):
         element = identity.get_item(tag)
@@ -81,7 +84,7 @@ def finished(dataset: Dataset, answered: Answered, making: Making, kind: Kind) -
         dataset.BodyPartExamined = "PELVIS"
     dataset.ContentQualification = "RESEARCH"
     dataset.file_meta = _file_meta(dataset)
-    return dataset
+    return keep_as_written(dataset)
 
 
 def content_description(making: Making, kind: Kind) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from pydicom.charset import convert_encodings
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -100,6 +101,15 @@ def identity_from_header(header: Dataset) -> Dataset:
         if keyword not in identity:
             setattr(identity, keyword, "")
     return identity
+
+
+def keep_as_written(dataset: Dataset) -> Dataset:
+    """Have copied values written as they stand: pydicom decodes what it takes for another encoding than its own."""
+    with vendor_call("parse", "the character set cannot be read"):
+        character_set = dataset.get("SpecificCharacterSet")
+        encodings = convert_encodings(character_set) if character_set else None
+    dataset.set_original_encoding(False, True, encodings)
+    return dataset
 
 
 def ascii_from_text(text: str, limit: int | None = None) -> str:

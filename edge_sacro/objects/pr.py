@@ -183,7 +183,9 @@ def _lut_item(table: LookupTable, signed: bool) -> Dataset:
     first = table.first & 0xFFFF if signed else table.first
     descriptor = np.array([table.data.size & 0xFFFF, first, table.bits], "<u2")
     item.add_new("LUTDescriptor", "SS" if signed else "US", descriptor.view("<i2" if signed else "<u2").tolist())
-    item.add_new("LUTData", "OW", table.data.astype("<u2").tobytes())
+    data = table.data.astype("<u2" if table.bits > 8 else "u1").tobytes()
+    # Entries of 8 bits stand two to a word (C.11.1.1.1).
+    item.add_new("LUTData", "OW", data + b"\0" * (len(data) % 2))
     return item
 
 

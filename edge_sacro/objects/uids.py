@@ -20,7 +20,7 @@ from pydicom.uid import UID
 
 from edge_sacro import __version__
 from edge_sacro.objects.answer import Answered, Kind, Making
-from edge_sacro.objects.identity import identity_from_header, source_uid
+from edge_sacro.objects.identity import identity_from_header, keep_as_written, source_uid
 
 _NAMESPACE = uuid.UUID("b7d3c7a1-5d0f-4f0e-a9c0-3f1f4f1d7a52")
 _NOT_SAID = {"path": True, "sha256": True}
@@ -85,6 +85,6 @@ def digest_from_elements(elements: Dataset) -> str:
 
     buffer = DicomBytesIO()
     buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_dataset(buffer, elements)
+    write_dataset(buffer, keep_as_written(elements))
     buffer.seek(0, io.SEEK_SET)
     return hashlib.sha256(buffer.getvalue()).hexdigest()
