@@ -60,9 +60,16 @@ def app_from_node(services: Services) -> FastAPI:
 
 
 def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["node"], response_model=Health, summary="Whether the process answers")
-    def healthz() -> Health:
-        return Health()
+    @app.get(
+        "/healthz",
+        tags=["node"],
+        response_model=Health,
+        summary="Whether the process answers and its assessor goes on",
+        responses={503: {"model": Health}},
+    )
+    def healthz(request: Request) -> JSONResponse:
+        alive = api.views_of(request).services.alive()
+        return JSONResponse({"status": "ok" if alive else "stuck"}, 200 if alive else 503)
 
     @app.get(
         "/readyz",

@@ -14,6 +14,7 @@ from edge_sacro.dicom.geometry import is_uid
 from edge_sacro.dicom.part10 import file_meta
 from edge_sacro.dicom.summary import summary_from_file
 from edge_sacro.errors import DiskFull, InputRefused, QueueFull
+from edge_sacro.node.intake import META_BYTES
 from edge_sacro.node.spool import Part
 from edge_sacro.node.web.access import peer_of
 from edge_sacro.node.web.api import problems, views_of
@@ -26,7 +27,6 @@ router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"])
 
 MEDIA_TYPE = "application/dicom+json"
 MOST_PARTS = 2000
-_META_BYTES = 64 << 10
 CANNOT_UNDERSTAND, NO_RESOURCES, OTHER_STUDY = 0xC000, 0xA700, 0xA900
 """Failure Reason (0008,1197), as C-STORE has them (PS3.4 B.2.3). A900 is an error that a data set does not match."""
 
@@ -205,7 +205,7 @@ async def _part(services: Services, incoming: _Incoming) -> dict[str, Any]:
 def _names(part: Part) -> dict[str, Any]:
     """SOP class and instance of a received file, as the answer names them."""
     with part.path.open("rb") as file:
-        meta, _ = file_meta(file.read(_META_BYTES))
+        meta, _ = file_meta(file.read(META_BYTES))
     found = {_CLASS: meta.get(0x0002, ""), _INSTANCE: meta.get(0x0003, "")}
     return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in found.items() if is_uid(uid)}
 

@@ -75,8 +75,7 @@ class Guard:
             name = where.filename.rsplit("/", 1)[-1]
             self._services.journal.event("http_defect", kind=type(defect).__name__, where=f"{name}:{where.lineno}")
             if not started:
-                problem = problem_from_error(InternalError(type(defect).__name__))
-                await response_from_problem(problem)(scope, noted, guarded)
+                await response_from_problem(_problem(defect))(scope, noted, guarded)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._services.metrics.request(route, started[0] if started else 499)

@@ -147,9 +147,9 @@ class NodeStatus(_Answer):
 
 
 class Health(_Answer):
-    """Whether the process answers."""
+    """Whether the process answers and its assessor goes on."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok", "stuck"]
 
 
 class Readiness(_Answer):

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edge_sacro.errors import NodeConfigInvalid
 from edge_sacro.node.config import Http, Tls
+from edge_sacro.node.tls import server_context
 
 HEADER_S = 10.0
 """Time that a request's line and headers may take, from the connection or from the request before."""
@@ -154,18 +155,12 @@ class WebServer:
 
 
 def tls_context(tls: Tls, *, with_token: bool) -> ssl.SSLContext:
-    """TLS 1.2 or later (PS3.15, BCP 195). The client's certificate is needed, or welcome where there is a token too.
+    """As for DICOM; where there is a token, a client's certificate is welcome and no longer needed.
 
     Raises:
         NodeConfigInvalid: a file of the certificates cannot be used.
     """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-        context.load_verify_locations(tls.authority)
-    except (OSError, ssl.SSLError) as error:
-        raise NodeConfigInvalid(f"http.tls cannot be used: {error}", source=str(tls.certificate)) from error
+    context = server_context(tls)
     context.verify_mode = ssl.CERT_OPTIONAL if with_token else ssl.CERT_REQUIRED
     return context
 

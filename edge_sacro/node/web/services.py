@@ -32,6 +32,10 @@ def _nothing_to_tell() -> tuple[str, ...]:
     return ()
 
 
+def _goes_on() -> bool:
+    return True
+
+
 def _nothing_to_stop(_error: StorageFailed) -> None:
     return
 
@@ -45,6 +49,7 @@ class Services:
         assessing: what assesses; None before it is loaded, which keeps the node from being ready.
         problems: why the node is not ready beside that, each a sentence for a person without any name; none where it
             is. Called from several threads.
+        alive: whether the assessor goes on; where it does not, ``/healthz`` says so to whoever restarts nodes.
         storage_failed: called once the disk failed under a request, so that the node stops.
         metrics: what is counted; ``observe`` is called by whoever assesses.
     """
@@ -56,5 +61,6 @@ class Services:
     journal: Journal
     assessing: Callable[[], Assessing | None]
     problems: Callable[[], tuple[str, ...]] = _nothing_to_tell
+    alive: Callable[[], bool] = _goes_on
     storage_failed: Callable[[StorageFailed], None] = _nothing_to_stop
     metrics: NodeMetrics = field(default_factory=NodeMetrics)
