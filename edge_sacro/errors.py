@@ -44,12 +44,15 @@
     │   ├── GraphRefused                81   a graph is none that every backend takes
     │   ├── CalibrationRefused          82
     │   └── BudgetBroken                83   a measured difference is larger than allowed
-    └── NodeError                       90   the node cannot do its work
-        ├── NodeConfigInvalid           91
-        ├── StorageFailed               92   what it has acknowledged may be in danger: it stops
-        ├── DiskFull                    93   it receives nothing more until there is room
-        ├── QueueFull                   94   it receives nothing more until there is room
-        └── PeerFailed                  95   another node did not take what was sent
+    ├── NodeError                       90   the node cannot do its work
+    │   ├── NodeConfigInvalid           91
+    │   ├── StorageFailed               92   what it has acknowledged may be in danger: it stops
+    │   ├── DiskFull                    93   it receives nothing more until there is room
+    │   ├── QueueFull                   94   it receives nothing more until there is room
+    │   └── PeerFailed                  95   another node did not take what was sent
+    └── BatchError                     100   a batch cannot go on; the same command continues it
+        ├── BatchMismatch              101   its work folder holds the answers of something else
+        └── BatchStopped               102   it was told to stop
 
 Exit code 3 is no error: ``edge-sacro infer`` ends with it when every file was read and one was not assessable.
 """
@@ -467,6 +470,30 @@ class PeerFailed(NodeError):
     exit_code = 95
     code = "peer_failed"
     default_remedy = "Check the peer's address, AE title and certificates."
+
+
+class BatchError(EdgeSacroError):
+    """A batch cannot go on. What was answered is kept, and the same command continues it."""
+
+    exit_code = 100
+    code = "batch"
+    default_remedy = "Mend what the message names, then give the same command again: it goes on where it stopped."
+
+
+class BatchMismatch(BatchError):
+    """The work folder, or a worker, has another bundle, operating point, precision or version: nothing is mixed."""
+
+    exit_code = 101
+    code = "batch_mismatch"
+    default_remedy = "Name another work folder with --work, or give the options that this one was begun with."
+
+
+class BatchStopped(BatchError):
+    """The batch was told to stop before its end."""
+
+    exit_code = 102
+    code = "batch_stopped"
+    default_remedy = "Give the same command again: it goes on where it stopped."
 
 
 def all_errors() -> list[type[EdgeSacroError]]:
