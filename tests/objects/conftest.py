@@ -11,6 +11,7 @@ from edge_sacro.objects import Answered, Making, bytes_from_object
 from edge_sacro.phantom import PhantomOptions, dx_from_phantom, render
 from edge_sacro.runtime import Runtime
 from tests.objects.answers import MOMENT, answered_from_bytes, file_bytes, objects_by_kind
+from tests.tiny import write_bundle, write_dicom
 
 pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
 
@@ -29,6 +30,20 @@ def source_bytes() -> bytes:
 @pytest.fixture(scope="session")
 def answered(runtime: Runtime, source_bytes: bytes) -> Answered:
     return answered_from_bytes(runtime, source_bytes)
+
+
+@pytest.fixture(scope="session")
+def drawn_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A small source, where a phantom's thousand times more pixels would prove nothing more."""
+    named = {"StudyInstanceUID": "2.25.2", "SeriesInstanceUID": "2.25.3", "PatientID": "T", "PatientName": "T^T"}
+    extra = {"StudyDate": "20260101", "PatientComments": "T", "SpecificCharacterSet": "ISO_IR 100"}
+    return write_dicom(tmp_path_factory.mktemp("drawn") / "a.dcm", **named, **extra).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def drawn(drawn_bytes: bytes, tmp_path_factory: pytest.TempPathFactory) -> Answered:
+    with Runtime(write_bundle(tmp_path_factory.mktemp("bundle") / "tiny"), threads=1) as opened:
+        return answered_from_bytes(opened, drawn_bytes)
 
 
 @pytest.fixture(scope="session")

@@ -30,14 +30,14 @@ JAPANESE = (
 )
 
 
-def with_raw(answered: Answered, **values: bytes) -> Answered:
+def with_raw(drawn: Answered, **values: bytes) -> Answered:
     """The source with these bytes as values, not one of them understood."""
-    header = copy.deepcopy(answered.header)
+    header = copy.deepcopy(drawn.header)
     for keyword, value in values.items():
         tag = Tag(keyword)
         padded = value + b" " * (len(value) % 2)
         header[tag] = RawDataElement(tag, pydicom.datadict.dictionary_VR(tag), len(padded), padded, 0, False, True)
-    return replace(answered, header=header)
+    return replace(drawn, header=header)
 
 
 def raw_value(content: bytes, keyword: str) -> bytes:
@@ -51,9 +51,9 @@ def raw_value(content: bytes, keyword: str) -> bytes:
 
 @pytest.mark.parametrize(("character_set", "name"), JAPANESE)
 def test_a_name_survives_byte_for_byte(
-    answered: Answered, making: Making, character_set: bytes, name: bytes, tmp_path: Path
+    drawn: Answered, making: Making, character_set: bytes, name: bytes, tmp_path: Path
 ) -> None:
-    named = with_raw(answered, SpecificCharacterSet=character_set, PatientName=name, StudyDescription=name[:60])
+    named = with_raw(drawn, SpecificCharacterSet=character_set, PatientName=name, StudyDescription=name[:60])
     for kind, content in bytes_by_kind(named, making).items():
         assert raw_value(content, "SpecificCharacterSet").strip() == character_set.strip()
         assert raw_value(content, "PatientName").rstrip() == name.rstrip()
@@ -63,27 +63,27 @@ def test_a_name_survives_byte_for_byte(
             assert complaints(tmp_path / kind) == []
 
 
-def test_a_reader_sees_the_japanese_name(answered: Answered, making: Making) -> None:
+def test_a_reader_sees_the_japanese_name(drawn: Answered, making: Making) -> None:
     character_set, name = JAPANESE[1]
-    content = bytes_by_kind(with_raw(answered, SpecificCharacterSet=character_set, PatientName=name), making)["sr"]
+    content = bytes_by_kind(with_raw(drawn, SpecificCharacterSet=character_set, PatientName=name), making)["sr"]
     dataset = pydicom.dcmread(io.BytesIO(content))
     assert dataset.PatientName.ideographic == "山田^太郎"
-    other = bytes_by_kind(with_raw(answered, PatientName=name), making)["sr"]
+    other = bytes_by_kind(with_raw(drawn, PatientName=name), making)["sr"]
     with pytest.warns(UserWarning, match="escape sequence"):
         assert pydicom.dcmread(io.BytesIO(other)).PatientName.ideographic != "山田^太郎", "negative control"
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_identity_is_the_same_from_another_encoding(
-    answered: Answered, making: Making, source_bytes: bytes, syntax: pydicom.uid.UID
+    drawn: Answered, making: Making, drawn_bytes: bytes, syntax: pydicom.uid.UID
 ) -> None:
-    source = pydicom.dcmread(io.BytesIO(source_bytes))
+    source = pydicom.dcmread(io.BytesIO(drawn_bytes))
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "XR1", "99TEST", "Becken ä"
     source.ProcedureCodeSequence = [code]
     source.PregnancyStatus = 4
     source.PatientName = "Müller^Jürgen"
-    plain = replace(answered, header=header_from_bytes(file_bytes(source), "plain"))
+    plain = replace(drawn, header=header_from_bytes(file_bytes(source), "plain"))
     expected = {kind: content for kind, content in bytes_by_kind(plain, making).items() if kind != "sc"}
     if syntax == ExplicitVRBigEndian:
         source.PixelData = source.pixel_array.astype(">u2").tobytes()
@@ -96,7 +96,7 @@ def test_identity_is_the_same_from_another_encoding(
         implicit_vr=syntax == ImplicitVRLittleEndian,
         little_endian=syntax != ExplicitVRBigEndian,
     )
-    other = replace(answered, header=header_from_bytes(buffer.getvalue(), "other"))
+    other = replace(drawn, header=header_from_bytes(buffer.getvalue(), "other"))
     found = {kind: content for kind, content in bytes_by_kind(other, making).items() if kind != "sc"}
     for kind in expected:
         one, two = (pydicom.dcmread(io.BytesIO(each[kind])) for each in (expected, found))
@@ -105,19 +105,19 @@ def test_identity_is_the_same_from_another_encoding(
         assert two.ProcedureCodeSequence[0].CodeMeaning == "Becken ä"
 
 
-def test_what_the_source_lacks_is_empty_where_the_standard_wants_it(answered: Answered, making: Making) -> None:
-    header = copy.deepcopy(answered.header)
+def test_what_the_source_lacks_is_empty_where_the_standard_wants_it(drawn: Answered, making: Making) -> None:
+    header = copy.deepcopy(drawn.header)
     for keyword in ("PatientName", "PatientID", "StudyDate", "SpecificCharacterSet", "PatientComments"):
         delattr(header, keyword)
-    for content in bytes_by_kind(replace(answered, header=header), making).values():
+    for content in bytes_by_kind(replace(drawn, header=header), making).values():
         dataset = pydicom.dcmread(io.BytesIO(content))
         assert (dataset.PatientName, dataset.PatientID, dataset.StudyDate) == ("", "", "")
         assert "SpecificCharacterSet" not in dataset
         assert "PatientComments" not in dataset
 
 
-def test_a_source_that_nothing_can_refer_to_is_refused(source_bytes: bytes) -> None:
-    source = pydicom.dcmread(io.BytesIO(source_bytes))
+def test_a_source_that_nothing_can_refer_to_is_refused(drawn_bytes: bytes) -> None:
+    source = pydicom.dcmread(io.BytesIO(drawn_bytes))
     del source.StudyInstanceUID
     tag = Tag("SeriesInstanceUID")
     source[tag] = RawDataElement(tag, "UI", 8, b"../../x\0", 0, False, True)
@@ -125,4 +125,4 @@ def test_a_source_that_nothing_can_refer_to_is_refused(source_bytes: bytes) -> N
         header_from_bytes(file_bytes(source), "study.dcm")
     with pytest.raises(NotDicom, match=r"study\.dcm"):
         header_from_bytes(b"GIF89a", "study.dcm")
-    assert header_from_bytes(source_bytes, "study.dcm").PatientID
+    assert header_from_bytes(drawn_bytes, "study.dcm").PatientID

@@ -70,18 +70,13 @@ def test_lookup_tables_are_carried_over(runtime: Runtime, tmp_path: Path, making
     extra = {"PixelRepresentation": 1} if signed else {}
     source = pydicom.dcmread(write_dicom(tmp_path / "plain.dcm", pixels, **NAMED, **extra))
     del source.RescaleSlope, source.RescaleIntercept, source.RescaleType
-    for sequence, first in (("ModalityLUTSequence", 0), ("VOILUTSequence", 0)):
-        item = pydicom.Dataset()
-        item.add_new(
-            "LUTDescriptor",
-            "SS" if signed and sequence[0] == "M" else "US",
-            [256, first, 16 if sequence[0] == "V" else 8],
-        )
-        data = (np.arange(256) ** 2 if sequence[0] == "V" else 255 - np.arange(256)).astype("<u2")
-        item.add_new("LUTData", "OW", data.tobytes())
-        if sequence[0] == "M":
-            item.ModalityLUTType = "US"
-        setattr(source, sequence, [item])
+    modality, voi = pydicom.Dataset(), pydicom.Dataset()
+    modality.ModalityLUTType = "US"
+    modality.add_new("LUTDescriptor", "SS" if signed else "US", [256, 0, 8])
+    modality.add_new("LUTData", "OW", (255 - np.arange(256)).astype("u1").tobytes())
+    voi.add_new("LUTDescriptor", "US", [256, 0, 16])
+    voi.add_new("LUTData", "OW", (np.arange(256) ** 2).astype("<u2").tobytes())
+    source.ModalityLUTSequence, source.VOILUTSequence = [modality], [voi]
     content = file_bytes(source)
     (tmp_path / "source.dcm").write_bytes(content)
     made = objects_by_kind(answered_from_bytes(runtime, content), making)
