@@ -16,6 +16,8 @@ from edge_sacro.commands.engine import engine as engine_group
 from edge_sacro.commands.engine import opener_from_store
 from edge_sacro.commands.evaluate import evaluate as evaluate_command
 from edge_sacro.commands.grade import grade as grade_command
+from edge_sacro.commands.ledger import keeper_from_options
+from edge_sacro.commands.ledger import ledger as ledger_command
 from edge_sacro.commands.objects import Objects, object_options
 from edge_sacro.commands.parity import parity as parity_command
 from edge_sacro.commands.reference import reference as reference_group
@@ -40,7 +42,7 @@ def main() -> None:
 
 GROUPS: tuple[click.Command, ...] = (
     *(bench_group, bundle_group, engine_group, reference_group),
-    *(grade_command, parity_command, evaluate_command, serve_command, node_group),
+    *(grade_command, parity_command, evaluate_command, ledger_command, serve_command, node_group),
 )
 """Commands that have a file of their own in ``edge_sacro.commands``."""
 
@@ -87,6 +89,14 @@ for group in GROUPS:
     show_default=True,
     help="Explain what speaks for disease (1) or for its absence (0).",
 )
+@click.option("--ledger", type=click.Path(dir_okay=False), help="Add a line for each answer to this ledger of drift.")
+@click.option(
+    "--shadow",
+    default=0.0,
+    type=click.FloatRange(0, 1),
+    metavar="PART",
+    help="Part of the images that fp32 assesses too, for the ledger.",
+)
 @object_options
 @exits_with_code
 def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
@@ -107,6 +117,8 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     explain: str | None,
     explain_npz: str | None,
     explain_class: int,
+    ledger: str | None,
+    shadow: float,
     objects: Objects,
 ) -> int:
     """Assess DICOM files, or every instance of folders, and answer each one, and each CT series.
@@ -134,17 +146,20 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     loaded = load_bundle(bundle, trust_from_options(trust, state))
     pictures = Pictures(files, overlay, explain, explain_npz, explain_class)
     pictures.check(loaded)
-    with Runtime(
-        loaded,
-        backend=backend,
-        precision=precision,
-        threads=threads,
-        deadline_s=deadline_s,
-        operating_point=operating_point,
-        overrides=overrides,
-        opener=opener_from_store(engines, loaded, precision),
-        slices=slices,
-    ) as runtime:
+    with (
+        Runtime(
+            loaded,
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            deadline_s=deadline_s,
+            operating_point=operating_point,
+            overrides=overrides,
+            opener=opener_from_store(engines, loaded, precision),
+            slices=slices,
+        ) as runtime,
+        keeper_from_options(ledger, shadow, runtime, loaded, backend) as keeper,
+    ):
         del loaded  # the networks are open, and their files are large
         try:
             for path, source in zip(console.with_progress(files), runtime.read_ahead(files), strict=True):
@@ -152,6 +167,8 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
                     answers.append(assessed[0])
                     pictures.write(runtime, path, assessed)
                     objects.write(runtime, len(answers) - 1, path, assessed)
+                    if keeper is not None:
+                        keeper.keep(assessed[0], assessed[1], source)
         finally:
             report = runtime.report(answers, ignored)
             click.echo(json_from_report(report) if as_json else console.text_from_report(report), nl=False)

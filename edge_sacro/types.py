@@ -110,6 +110,23 @@ class SlicePlane:
     kernel: str | None
 
 
+@dataclass(frozen=True)
+class Acquisition:
+    """What an image was taken with, where the header tells; no decision depends on any of it.
+
+    Attributes:
+        equipment: manufacturer, model, station and serial number, as one text.
+        kvp: tube voltage, kV.
+        exposure_index, deviation_index: of IEC 62494-1 (PS3.3 C.8.11.3): the detector's dose, 100 for 1 microgray, and
+            its distance from the target, 0 where it is met and 1 for a quarter more.
+    """
+
+    equipment: str | None = None
+    kvp: float | None = None
+    exposure_index: float | None = None
+    deviation_index: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Grayscale:
     """How a stored value becomes a modality value: one table over every value that can be stored.
@@ -153,6 +170,7 @@ class Radiograph:
         source: path or name that the caller gave.
         notes: what a reader of the report must know: overrides, assumptions, conflicts, in the order found.
         plane: where a CT slice lies; None for a radiograph.
+        acquisition: what it was taken with.
     """
 
     stored: npt.NDArray[np.integer]
@@ -176,6 +194,7 @@ class Radiograph:
     notes: tuple[str, ...] = ()
     frames: int = 1
     plane: SlicePlane | None = None
+    acquisition: Acquisition = Acquisition()
 
     @property
     def rows(self) -> int:

@@ -26,7 +26,7 @@ from edge_sacro.errors import (
     UsageError,
     WrongView,
 )
-from edge_sacro.types import Radiograph
+from edge_sacro.types import Acquisition, Radiograph
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
 _FOR_PROCESSING = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{each}.1" for each in (1, 2, 3))
@@ -139,6 +139,7 @@ def _radiograph(
         sha256=sha256,
         source=source,
         plane=plane_from_header(header),
+        acquisition=_acquisition(header),
         notes=tuple(dict.fromkeys(header.notes)),
     )
 
@@ -225,6 +226,20 @@ def _laterality(header: Header) -> str | None:
         if letter is not None:
             header.notes.append(f"{keyword} is none of L, R, B and U and was left out.")
     return None
+
+
+def _acquisition(header: Header) -> Acquisition:
+    """What cannot be read counts as absent, without a note: no decision depends on it."""
+    quiet = Header(header.dataset, header.little_endian)
+    named = ("Manufacturer", "ManufacturerModelName", "StationName", "DeviceSerialNumber")
+    try:
+        equipment = " | ".join(text for keyword in named if (text := quiet.note_text(keyword)))[:256]
+        kvp, index, deviation = (
+            next(iter(quiet.note_numbers(keyword)), None) for keyword in ("KVP", "ExposureIndex", "DeviationIndex")
+        )
+    except InputRefused:
+        return Acquisition()
+    return Acquisition(equipment or None, kvp, index, deviation)
 
 
 def _loss(header: Header, syntax: Syntax) -> tuple[bool, float | None]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from edge_sacro import errors
 from edge_sacro.errors import EdgeSacroError, InputRefused, InternalError
-from edge_sacro.types import Grayscale, Orientation, PixelSpacing, Radiograph, SlicePlane
+from edge_sacro.types import Acquisition, Grayscale, Orientation, PixelSpacing, Radiograph, SlicePlane
 
 PREFIX = struct.Struct("<IQ")
 MAX_HEADER = 1 << 20
@@ -28,7 +28,7 @@ _DTYPES = frozenset({"|u1", "<u2", "<i2"})
 _SCALARS = tuple(
     field.name
     for field in dataclasses.fields(Radiograph)
-    if field.name not in ("stored", "grayscale", "spacing", "orientation", "source", "notes", "plane")
+    if field.name not in ("stored", "grayscale", "spacing", "orientation", "source", "notes", "plane", "acquisition")
 )
 
 
@@ -60,6 +60,7 @@ def message_from_radiograph(radiograph: Radiograph) -> tuple[dict[str, Any], lis
         "shape": list(stored.shape),
         "spacing": None if radiograph.spacing is None else dataclasses.asdict(radiograph.spacing),
         "orientation": dataclasses.asdict(radiograph.orientation),
+        "acquisition": dataclasses.asdict(radiograph.acquisition),
         "plane": None if radiograph.plane is None else dataclasses.asdict(radiograph.plane),
         "first": gray.first,
         "entries": gray.table.size,
@@ -147,6 +148,7 @@ def radiograph_from_message(header: dict[str, Any], payload: bytearray | memoryv
             spacing=None if spacing is None else PixelSpacing(**spacing),
             orientation=Orientation(**fields["orientation"]),
             plane=_plane(fields["plane"]),
+            acquisition=_acquisition(fields["acquisition"]),
             source=source,
             notes=tuple(str(note) for note in fields["notes"]),
             **{name: fields[name] for name in _SCALARS},
@@ -155,6 +157,12 @@ def radiograph_from_message(header: dict[str, Any], payload: bytearray | memoryv
         raise InternalError(
             f"the decoding process answered with what is no radiograph ({error})", source=source
         ) from None
+
+
+def _acquisition(fields: dict[str, Any]) -> Acquisition:
+    equipment = fields.pop("equipment")
+    numbers = {name: None if value is None else float(value) for name, value in fields.items()}
+    return Acquisition(equipment=None if equipment is None else str(equipment), **numbers)
 
 
 def _plane(fields: dict[str, Any] | None) -> SlicePlane | None:
