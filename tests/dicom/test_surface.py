@@ -35,6 +35,7 @@ def test_names_are_pinned() -> None:
         "find_instances",
         "read",
         "read_frames",
+        "warm_up",
     ]
     for name in dicom.__all__:
         assert hasattr(dicom, name)
