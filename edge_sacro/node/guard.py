@@ -257,6 +257,7 @@ class GuardedAssociation(Association):  # type: ignore[misc]
             if self.dul.socket is not None and self.dul.socket.trouble is not None:
                 self._complain(self.dul.socket.trouble)
             self.hang_up()
+            self._is_paused = True  # whoever waits for this thread to stand still need not wait any more
             self._ended(self)
 
     def cut(self, kind: str) -> None:

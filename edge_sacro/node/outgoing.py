@@ -54,6 +54,7 @@ class Line:
         hear: takes a storage commitment report that comes on this association: event type and information.
 
     Raises:
+        NoContext: nothing of it was accepted.
         PeerFailed: there is no association to be had now.
         NodeConfigInvalid: the certificates cannot be used.
     """
@@ -167,11 +168,13 @@ class Line:
             raise self._failure("there was no answer")
         return int(answer.Status)
 
-    def _failure(self, otherwise: str) -> PeerFailed:
+    def _failure(self, otherwise: str) -> PeerFailed | NoContext:
         """Why there is no association, as far as it is known."""
         association = self._association
         told = self._trouble or (association.dul.socket.trouble if association.dul.socket else None) or otherwise
         primitive = association.acceptor.primitive
+        if primitive is not None and primitive.result == 0 and not association.accepted_contexts:
+            return NoContext()
         if association.is_rejected and primitive is not None:
             told = f"the association was rejected: {primitive.reason_str}"
         elif association.is_aborted and told == otherwise:

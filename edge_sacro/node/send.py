@@ -28,6 +28,7 @@ _REPORT_S = 1.0
 """How long the association that asked for a commitment stays open for a report that comes on it."""
 
 _STOP_S = 5.0
+_NOT_TAKEN = "the destination takes no such object: its SOP class or its transfer syntax was not negotiated"
 
 
 class Sender:
@@ -108,10 +109,18 @@ class Sender:
         except DiskFull as error:
             self._backoff.failed()
             self._outbox.journal.event("destination_fails", destination=self._destination.name, error=error.code)
-        now = time.monotonic()
+        return self._until_next()
+
+    def _until_next(self) -> float:
+        """Seconds until something is due."""
+        dues = [time.monotonic() + _IDLE_S]
         with self._lock:
-            dues = [self._backoff.due, *(each.due for each in self._backoffs.values()), *self._asked.values()]
-        return min((due - now for due in dues if due > now), default=_IDLE_S)
+            for each in self._outbox.store.outstanding(self._destination.name):
+                if each.state == DeliveryState.CONFIRMING:
+                    dues.append(self._asked.get(each.transaction_uid or "", 0.0))
+                else:
+                    dues.append(self._backoffs[each.id].due if each.id in self._backoffs else 0.0)
+        return max(0.0, max(min(dues), self._backoff.due) - time.monotonic())
 
     def _work(self, found: Sequence[Delivery]) -> None:
         due = self._due(each for each in found if each.state == DeliveryState.WAITING)
@@ -119,6 +128,10 @@ class Sender:
             self._send(due)
         if self._destination.storage_commitment:
             self._confirm()
+        else:  # it was asked for before, and the configuration has changed since
+            for each in found:
+                if each.state == DeliveryState.CONFIRMING:
+                    self._outbox.store.delivery_moved(each.id, DeliveryState.STORED)
 
     def _due(self, waiting: Iterable[Delivery]) -> list[Delivery]:
         """What may be tried now; what failed most comes last, so that one that never goes through holds up no other."""
@@ -135,8 +148,13 @@ class Sender:
         if not contexts:
             return
         fitting = set(contexts[:CONTEXTS])
+        due = [each for each in due if each.id in syntaxes and (each.sop_class_uid, syntaxes[each.id]) in fitting]
         try:
             line = Line(self._destination, self._ae_title, self._sending.timeout_s, contexts[:CONTEXTS])
+        except NoContext:
+            for each in due:
+                self._moved(each, DeliveryState.REJECTED, _NOT_TAKEN)
+            return
         except PeerFailed as error:
             self._outbox.store.delivery_moved(due[0].id, DeliveryState.WAITING, error=error.what)
             raise
@@ -146,8 +164,7 @@ class Sender:
                 for each in due:
                     if self._stopping.is_set():
                         return
-                    if each.id in syntaxes and (each.sop_class_uid, syntaxes[each.id]) in fitting:
-                        self._send_one(line, each)
+                    self._send_one(line, each)
             finally:
                 self._line = None
 
@@ -155,8 +172,7 @@ class Sender:
         try:
             status = line.store(self._outbox.spool.path(delivery.path))
         except NoContext:
-            why = "the destination accepts no such object: its SOP class or its transfer syntax was not negotiated"
-            self._moved(delivery, DeliveryState.REJECTED, why)
+            self._moved(delivery, DeliveryState.REJECTED, _NOT_TAKEN)
             return
         except PeerFailed as error:
             self._moved(delivery, DeliveryState.WAITING, error.what)
@@ -209,30 +225,29 @@ class Sender:
         """Ask on an association of its own: many a destination offers storage commitment on no other."""
         transaction = new_transaction_uid()
         hear = None if self._commitments is None else self._commitments.hear
-        title = self._destination.ae_title
-        with Line(
-            self._destination,
-            self._ae_title,
-            self._sending.timeout_s,
-            [(COMMITMENT, "")],
-            None if hear is None else lambda kind, information: hear(title, kind, information),
-        ) as line:
-            for each in deliveries:  # before it is asked for: the report may come at once
-                self._outbox.store.delivery_moved(each.id, DeliveryState.CONFIRMING, transaction_uid=transaction)
-            try:
+        title, limit = self._destination.ae_title, self._sending.timeout_s
+        listener = None if hear is None else lambda kind, information: hear(title, kind, information)
+        try:
+            with Line(self._destination, self._ae_title, limit, [(COMMITMENT, "")], listener) as line:
+                for each in deliveries:  # before it is asked for: the report may come at once
+                    self._outbox.store.delivery_moved(each.id, DeliveryState.CONFIRMING, transaction_uid=transaction)
                 status = line.ask(transaction, [(each.sop_class_uid, each.sop_instance_uid) for each in deliveries])
-            except NoContext:
-                raise PeerFailed("does not offer storage commitment", source=self._destination.name) from None
-            if status:
-                raise PeerFailed(f"refuses storage commitment: status 0x{status:04X}", source=self._destination.name)
-            self._asked[transaction] = time.monotonic() + self._sending.commitment_s
-            self._backoff.succeeded()
-            self.trouble = None
-            deadline = time.monotonic() + _REPORT_S
-            while line.alive and time.monotonic() < deadline and not self._stopping.is_set():
-                if all(each.state != DeliveryState.CONFIRMING for each in self._outbox.store.committing(transaction)):
-                    break
-                self._stopping.wait(0.02)
+                if status:
+                    raise PeerFailed(f"refuses storage commitment: status 0x{status:04X}", source=title)
+                self._asked[transaction] = time.monotonic() + self._sending.commitment_s
+                self._backoff.succeeded()
+                self.trouble = None
+                self._await_report(line, transaction)
+        except NoContext:
+            raise PeerFailed("does not offer storage commitment", source=title) from None
+
+    def _await_report(self, line: Line, transaction: str) -> None:
+        """Leave the association open for a moment, for a report that comes on it."""
+        deadline = time.monotonic() + _REPORT_S
+        while line.alive and time.monotonic() < deadline:
+            states = {each.state for each in self._outbox.store.committing(transaction)}
+            if DeliveryState.CONFIRMING not in states or self._stopping.wait(0.02):
+                return
 
     def _not_committed(self, deliveries: Sequence[Delivery]) -> None:
         """Send again what a report says is not there, a little later."""
