@@ -52,7 +52,7 @@ class Objects:
         kinds: which are asked for.
         folder: where to write them.
         written, kept: how many are new, and how many were there already.
-        missing: how many images have none of what was asked for, though they are DICOM instances.
+        missing: how many could not be made, where there should be one.
     """
 
     kinds: frozenset[Literal["sr", "seg", "pr", "sc"]]
@@ -183,6 +183,7 @@ class Objects:
 
         for outcome in outcomes:
             if isinstance(outcome, NoObject):
+                self.missing += outcome.failed
                 click.echo(f"edge-sacro: {path}: no {outcome.kind.upper()}: {outcome.reason}", err=True)
                 continue
             _, new = write_object(outcome, Path(str(self.folder)))

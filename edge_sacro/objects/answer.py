@@ -51,10 +51,17 @@ class Making:
 
 @dataclass(frozen=True, eq=False)
 class ResultObject:
-    """One object, whole, with its file meta information."""
+    """One object.
+
+    Attributes:
+        kind: which.
+        dataset: the object with its file meta information.
+        content: the same as a DICOM file, Explicit VR Little Endian; equal bytes for equal answers and moments.
+    """
 
     kind: Kind
     dataset: Dataset
+    content: bytes
 
     @property
     def sop_instance_uid(self) -> str:
@@ -64,10 +71,17 @@ class ResultObject:
 
 @dataclass(frozen=True)
 class NoObject:
-    """Why there is no object of this kind."""
+    """Why there is no object of this kind.
+
+    Attributes:
+        kind: which.
+        reason: in a sentence.
+        failed: whether there should be one, and the source's header does not let it be made.
+    """
 
     kind: Kind
     reason: str
+    failed: bool = False
 
 
 Outcome: TypeAlias = "ResultObject | NoObject"

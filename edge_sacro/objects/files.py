@@ -7,7 +7,6 @@ from pathlib import Path
 
 from edge_sacro.errors import OutputNotWritten
 from edge_sacro.objects.answer import ResultObject
-from edge_sacro.objects.make import bytes_from_object
 
 
 def write_object(made: ResultObject, folder: Path) -> tuple[Path, bool]:
@@ -32,7 +31,7 @@ def write_object(made: ResultObject, folder: Path) -> tuple[Path, bool]:
     part = folder / f".{target.name}.{os.getpid()}.part"
     try:
         with part.open("wb") as file:
-            file.write(bytes_from_object(made.dataset))
+            file.write(made.content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 from pydicom.dataset import Dataset
 
-from edge_sacro.errors import EdgeSacroError, OutputNotWritten, UsageError
+from edge_sacro.dicom.failures import vendor_call
+from edge_sacro.errors import InputRefused, OutputNotWritten, UsageError
 from edge_sacro.objects.answer import KINDS, Answered, Kind, Making, NoObject, Outcome, ResultObject
 from edge_sacro.objects.identity import source_uid
 from edge_sacro.objects.pr import pr_from_answer
@@ -56,21 +56,16 @@ def result_objects(answered: Answered, making: Making, kinds: Collection[Kind] =
 
     Raises:
         UsageError: there is no such kind.
-        OutputNotWritten: highdicom is not installed, or an object cannot be made of this header.
+        OutputNotWritten: highdicom is not installed.
     """
     check_objects(kinds)
     wanted = [kind for kind in KINDS if kind in kinds]
     if answered.result.source.frame is not None:
         return [NoObject(kind, "a frame among several is reported with its series") for kind in wanted]
-    outcomes: list[Outcome] = []
-    for kind in wanted:
-        with _guarded(kind, answered.result.source.path):
-            made = _MAKERS[kind](answered, making)
-        outcomes.append(made if isinstance(made, NoObject) else ResultObject(kind, made))
-    return outcomes
+    return [_made(kind, partial(_MAKERS[kind], answered, making)) for kind in wanted]
 
 
-def series_report(series: Series, slices: Sequence[Answered], making: Making) -> ResultObject:
+def series_report(series: Series, slices: Sequence[Answered], making: Making) -> Outcome:
     """Make the structured report of a CT series. Nothing is read, and nothing is written.
 
     Args:
@@ -81,35 +76,28 @@ def series_report(series: Series, slices: Sequence[Answered], making: Making) ->
 
     Raises:
         UsageError: no slice is given, or one of another study.
-        OutputNotWritten: highdicom is not installed, or no object can be made of these headers.
+        OutputNotWritten: highdicom is not installed.
     """
     check_objects(["sr"])
     if len({source_uid(each.header, "StudyInstanceUID") for each in slices}) != 1:
         raise UsageError("the slices of a series report must be of one study", source=series.series_instance_uid)
-    with _guarded("sr", series.series_instance_uid):
-        return ResultObject("sr", sr_from_series(series, slices, making))
+    return _made("sr", partial(sr_from_series, series, slices, making))
 
 
 def bytes_from_object(dataset: Dataset) -> bytes:
-    """The object as a DICOM file (PS3.10), Explicit VR Little Endian; equal bytes for equal objects."""
+    """An object's data set as a DICOM file (PS3.10), Explicit VR Little Endian: ``ResultObject.content``."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # Of values that were copied as they stand in the source.
-        warnings.simplefilter("ignore")
-        dataset.save_as(buffer, enforce_file_format=True)
+    dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
-@contextmanager
-def _guarded(kind: Kind, where: str) -> Iterator[None]:
-    """Make an object: warnings of the maker go nowhere, and what it could not take becomes our error."""
+def _made(kind: Kind, make: Callable[[], Dataset | NoObject]) -> Outcome:
+    """Make one object and its bytes; what the header does not let be made is told, and costs no other object."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except EdgeSacroError:
-        raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # Told by its class alone: the maker's words may quote the header.
-        what = f"no {kind.upper()} can be made of this header ({type(error).__name__})"
-        raise OutputNotWritten(what, source=where) from error
+        with vendor_call("parse", f"no {kind.upper()} can be made of this header"):
+            made = make()
+            if isinstance(made, NoObject):
+                return made
+            return ResultObject(kind, made, bytes_from_object(made))
+    except InputRefused as refusal:
+        return NoObject(kind, refusal.what, failed=True)

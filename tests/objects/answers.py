@@ -9,7 +9,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from edge_sacro.objects import Answered, Making, ResultObject, bytes_from_object, header_from_bytes, result_objects
+from edge_sacro.objects import Answered, Making, ResultObject, header_from_bytes, result_objects
 from edge_sacro.report import BundleRecord, Joint, Joints, Result
 from edge_sacro.runtime import Runtime
 from edge_sacro.types import State
@@ -66,7 +66,7 @@ def objects_by_kind(answered: Answered, making: Making = MAKING) -> dict[str, Da
 
 
 def bytes_by_kind(answered: Answered, making: Making = MAKING) -> dict[str, bytes]:
-    return {kind: bytes_from_object(dataset) for kind, dataset in objects_by_kind(answered, making).items()}
+    return {made.kind: made.content for made in result_objects(answered, making) if isinstance(made, ResultObject)}
 
 
 def walked(dataset: Dataset, wanted: Callable[[Dataset], bool]) -> list[Dataset]:

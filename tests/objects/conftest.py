@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_sacro.objects import Answered, Making, bytes_from_object
+from edge_sacro.objects import Answered, Making
 from edge_sacro.phantom import PhantomOptions, dx_from_phantom, render
 from edge_sacro.runtime import Runtime
-from tests.objects.answers import MOMENT, answered_from_bytes, file_bytes, objects_by_kind
+from tests.objects.answers import MOMENT, answered_from_bytes, bytes_by_kind, file_bytes
 from tests.tiny import write_bundle, write_dicom
 
 pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
@@ -56,6 +56,6 @@ def files(answered: Answered, making: Making, source_bytes: bytes, tmp_path_fact
     """A folder with the source and its four objects: ``source.dcm``, ``sr.dcm`` and so on."""
     folder = tmp_path_factory.mktemp("objects")
     (folder / "source.dcm").write_bytes(source_bytes)
-    for kind, dataset in objects_by_kind(answered, making).items():
-        (folder / f"{kind}.dcm").write_bytes(bytes_from_object(dataset))
+    for kind, content in bytes_by_kind(answered, making).items():
+        (folder / f"{kind}.dcm").write_bytes(content)
     return folder

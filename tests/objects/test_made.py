@@ -1,0 +1,78 @@
+"""One outcome for each kind: an object, or why there is none; and what is exported."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+
+import edge_sacro.objects
+from edge_sacro.errors import OutputNotWritten, UsageError
+from edge_sacro.objects import KINDS, Answered, Kind, Making, NoObject, ResultObject, result_objects, write_object
+from tests.conftest import ROOT
+from tests.objects.answers import with_result
+
+EXPORTED = [
+    *("KINDS", "Answered", "Kind", "Making", "NoObject", "Outcome", "ResultObject", "check_objects"),
+    *("bytes_from_object", "header_from_bytes", "result_objects", "series_report", "write_object"),
+]
+
+
+def test_exported_names_are_pinned() -> None:
+    assert sorted(edge_sacro.objects.__all__) == sorted(EXPORTED)
+    assert all(hasattr(edge_sacro.objects, name) for name in EXPORTED)
+
+
+def test_the_maker_is_loaded_when_an_object_is_made_and_not_before() -> None:
+    code = "import sys, edge_sacro.objects, edge_sacro.cli; print('highdicom' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "False"
+
+
+def test_outcomes_come_in_one_order_whatever_is_asked_first(drawn: Answered, making: Making) -> None:
+    kinds: list[Kind] = ["sc", "sr"]
+    assert [made.kind for made in result_objects(drawn, making, kinds)] == ["sr", "sc"]
+    assert result_objects(drawn, making, []) == []
+
+
+def test_a_kind_that_does_not_exist_is_refused(drawn: Answered, making: Making) -> None:
+    with pytest.raises(UsageError, match="'pdf'"):
+        result_objects(drawn, making, cast("Any", ["pdf"]))
+
+
+def test_a_header_that_cannot_be_copied_is_told_for_each_kind(drawn: Answered, making: Making) -> None:
+    header = copy.deepcopy(drawn.header)
+    tag = Tag("PregnancyStatus")
+    header[tag] = RawDataElement(tag, "US", 3, b"abc", 0, True, True)
+    outcomes = result_objects(replace(drawn, header=header), making)
+    assert [outcome.kind for outcome in outcomes] == list(KINDS)
+    for outcome in outcomes:
+        assert isinstance(outcome, NoObject)
+        assert outcome.failed
+        assert "BytesLengthException" in outcome.reason
+    assert all(isinstance(each, ResultObject) for each in result_objects(drawn, making)), "negative control"
+
+
+def test_one_frame_among_several_is_reported_with_its_series(drawn: Answered, making: Making) -> None:
+    source = {**drawn.result.source.model_dump(), "frame": 2}
+    outcomes = result_objects(with_result(drawn, source=source), making)
+    assert [outcome.kind for outcome in outcomes] == list(KINDS)
+    assert not any(isinstance(outcome, ResultObject) or outcome.failed for outcome in outcomes)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(drawn: Answered, making: Making, tmp_path: Path) -> None:
+    (made,) = result_objects(drawn, making, ["sr"])
+    assert isinstance(made, ResultObject)
+    with pytest.raises(OutputNotWritten):
+        write_object(made, tmp_path / "absent")
+    path, new = write_object(made, tmp_path)
+    assert (path.read_bytes(), new) == (made.content, True)
+    assert write_object(made, tmp_path) == (path, False)
+    assert list(tmp_path.iterdir()) == [path]
