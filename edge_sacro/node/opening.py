@@ -1,4 +1,4 @@
-"""What a node opens before it does anything: the runtime that its configuration names, and its folder, for itself alone."""
+"""What a node opens before anything else: the runtime that its configuration names, and its folder, for it alone."""
 
 from __future__ import annotations
 

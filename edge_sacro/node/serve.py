@@ -7,6 +7,7 @@ error's exit code, for whoever supervises it to start it again; it begins where 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -137,7 +138,7 @@ class Node:
             self.worker.stop(STOP_S)
             raise
         self._running = started
-        self.journal.event("ready")
+        self.journal.event("ready", pid=os.getpid())
 
     def stop(self) -> None:
         """Receive nothing more, end what was begun where that takes no longer than ``STOP_S``, and close everything."""
