@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ DICOM = {"Content-Type": "application/dicom"}
 SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
+@functools.lru_cache(maxsize=16)
 def phantom_bytes(number: int = 1, **options: Any) -> bytes:
     """A small simulated radiograph, about 400 x 450 pixels."""
     phantom = render((2026, number), PhantomOptions(**{"spacing_mm": 0.8, **options}))

@@ -42,6 +42,10 @@ class GuardedProtocol(H11Protocol):
         if len(self.connections) > CONNECTIONS:
             transport.abort()
             return
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            # asyncio does it for sockets that name their protocol alone; without it small answers wait 40 ms
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         certificate = transport.get_extra_info("peercert")
         self.app_state = {**self.app_state, "certified": bool(certificate), "peer_name": _common_name(certificate)}
         self._end_after(HEADER_S)

@@ -2,7 +2,7 @@
 
 import { announce, find, make } from "./dom.js";
 import { askJson, onLogin } from "./net.js";
-import { act, panImage, setUpStudy, showStudy } from "./study.js";
+import { act, openStudy, panImage, setUpStudy, showStudy } from "./study.js";
 import { focusWorklist, moveInWorklist, neighbour, refreshWorklist, setUpWorklist, showCounts } from "./worklist.js";
 import { size, time } from "./words.js";
 
@@ -14,16 +14,21 @@ let detail = null;
 let status = null;
 let silentSince = null;
 let running = false;
+let routes = 0;
 
 function route() {
+  routes += 1;
+  const mine = routes;
   const found = /^#\/(\d{1,15})$/.exec(location.hash);
   const before = study;
   study = found ? Number(found[1]) : null;
   detail = null;
+  openStudy(study);
   find("worklist").hidden = study !== null;
   find("study").hidden = study === null;
   document.title = study === null ? "Edge-Sacro: worklist" : `Edge-Sacro: number ${study}`;
   refresh().then(() => {
+    if (mine !== routes) return;
     if (study === null && before !== null) focusWorklist(before);
     else if (study !== null && document.activeElement === document.body) find("study").focus();
   });

@@ -52,22 +52,27 @@ export function act(name) {
 
 export const panImage = (dx, dy) => viewer.pan(dx, dy);
 
-/** Open a study, or refresh the one that is open. */
+/** Turn to another study, or to none: at once nothing of the one before is left in sight. */
+export function openStudy(number) {
+  if (number === sequence) return;
+  sequence = number;
+  drawn = imageOf = "";
+  larger = false;
+  viewer.clear();
+  film("Loading…");
+  find("image-words").textContent = "";
+  find("panel").replaceChildren(make("p", {}, "Loading…"));
+}
+
+/** Refresh the study that is open; what is known of it. */
 export async function showStudy(number, status) {
   node = status ?? node;
-  if (number !== sequence) {
-    sequence = number;
-    drawn = imageOf = "";
-    larger = false;
-    viewer.clear();
-    film("Loading…");
-    find("panel").replaceChildren(make("p", {}, "Loading…"));
-  }
   let detail;
   try {
     detail = await askJson(`/v1/instances/${number}`);
   } catch (problem) {
-    if (number !== sequence || problem.status === undefined) throw problem;
+    if (number !== sequence) return null;
+    if (problem.status === undefined) throw problem;
     film("");
     find("panel").replaceChildren(make("h2", { id: "study-title" }, `Number ${number}`), make("p", {}, sentence(problem.message)));
     return null;
