@@ -39,7 +39,7 @@ class Queue:
 
     def add(self, *uids: str, destination: str = "pacs", sop_class: str | None = None) -> list[Path]:
         """An instance with these results, which have to go to a destination; their files."""
-        number = f"{self.store.waiting():064d}"
+        number = f"{len(self.store.page(limit=1000)):064d}"
         received = Received(number, f"instances/{number}", 1, "1.2", f"1.2.{number[-3:]}", "1.2", "dimse", "X")
         sequence = self.store.accept(received).sequence
         assert self.store.next_to_assess() is not None

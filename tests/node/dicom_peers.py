@@ -27,6 +27,7 @@ from edge_sacro.node.receive import Receiver, Reports
 from edge_sacro.node.spool import Spool
 from edge_sacro.node.store import Store
 
+ROOT = Path(__file__).resolve().parents[2]
 US, MODALITY = "EDGESACRO", "MODALITY"
 BOUNDS = Bounds(instance_bytes=2_000_000, pdu_s=1.0, request_s=0.5, idle_s=5.0)
 PEERS = (Peer(ae_title=MODALITY),)

@@ -193,6 +193,27 @@ def test_what_cannot_be_kept_is_not_acknowledged(
         assert node.halt.asked == halts
 
 
+def test_a_disk_that_fills_up_on_the_way_is_told_and_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = radiograph(tmp_path / "image.dcm", size=512)
+    written, write = 0, Part.write
+
+    def fills(part: Part, content: bytes) -> None:
+        nonlocal written
+        written += len(content)
+        if written > 100_000:
+            raise DiskFull("x")
+        write(part, content)
+
+    with receiving(tmp_path) as node:
+        monkeypatch.setattr(Part, "write", fills)
+        assert store(node.address, path) == 0xA700
+        assert node.leftovers() == []
+        monkeypatch.undo()
+        assert store(node.address, path) == 0x0000
+
+
 def test_after_the_storage_failed_nothing_more_is_acknowledged(tmp_path: Path) -> None:
     path = radiograph(tmp_path / "image.dcm")
     with receiving(tmp_path) as node:
