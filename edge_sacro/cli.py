@@ -9,6 +9,7 @@ import click
 
 from edge_sacro import __version__
 from edge_sacro.commands import exits_with_code
+from edge_sacro.commands.batch import batch as batch_command
 from edge_sacro.commands.bench import bench as bench_group
 from edge_sacro.commands.bundle import bundle as bundle_group
 from edge_sacro.commands.bundle import trust_from_options, trust_options
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 GROUPS: tuple[click.Command, ...] = (
-    *(bench_group, bundle_group, engine_group, reference_group),
+    *(batch_command, bench_group, bundle_group, engine_group, reference_group),
     *(grade_command, parity_command, evaluate_command, ledger_command, serve_command, node_group),
 )
 """Commands that have a file of their own in ``edge_sacro.commands``."""

@@ -1,1 +1,1 @@
-"""Many instances on many processes or machines: one row each, whatever dies meanwhile, and going on where it stopped."""
+"""Many instances on many processes or machines: one row each, whatever dies meanwhile, and resumable."""

@@ -31,7 +31,9 @@ class Assessing:
     def __init__(self, recipe: Recipe) -> None:
         self._place = f"{platform.node()}/{os.getpid()}"
         if recipe.version != __version__:
-            raise BatchMismatch(f"this worker has edge-sacro {__version__}, the driver {recipe.version}", source=self._place)
+            raise BatchMismatch(
+                f"this worker has edge-sacro {__version__}, the driver {recipe.version}", source=self._place
+            )
         loaded = load_bundle(recipe.bundle)
         if loaded.fingerprint != recipe.fingerprint:
             what = f"its bundle has the fingerprint {loaded.fingerprint}, the driver's {recipe.fingerprint}"
@@ -62,9 +64,10 @@ class Assessing:
         self._runtime.close()
 
     def _results(self, task: Task) -> list[Result]:
+        name = task.label.encode("utf-8", "backslashreplace").decode()  # a path may hold bytes that are no text
         if isinstance(task.content, InputRefused):
-            return [self._runtime.infer(ReadInstance(task.label, task.content, None, 0.0))]
-        return self._runtime.infer_all(task.label if task.content is None else task.content, name=task.label)
+            return [self._runtime.infer(ReadInstance(name, task.content, None, 0.0))]
+        return self._runtime.infer_all(task.label if task.content is None else task.content, name=name)
 
 
 def failure_from_error(error: EdgeSacroError) -> Failure:

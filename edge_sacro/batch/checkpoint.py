@@ -21,6 +21,9 @@ from edge_sacro.bundle_files import write_atomically
 from edge_sacro.errors import BatchError, BatchMismatch, OutputNotWritten
 
 JOB, LOCK = "job.json", "lock"
+UNREAD = "path:"
+"""Begins the key of an instance of which no bytes could be read; each run tries it anew."""
+
 SYNC_S = 1.0
 """Seconds of answers that a loss of power may cost; the end of this process alone costs none."""
 
@@ -71,12 +74,11 @@ class Checkpoint:
             raise BatchError("another batch uses this work folder now", source=str(folder)) from error
         try:
             self._identity = self._held(identity)
-            self.known, self._again = Known(), again
+            self.known = Known()
             numbers = sorted(int(path.stem[5:]) for path in folder.glob("part-*.jsonl"))
             for number in numbers:
                 self._read(number)
-            if again:
-                self._forget_set_aside()
+            self._forget(again)
             self._part = numbers[-1] + 1 if numbers else 1
             self._file = os.open(self._path(self._part), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -207,10 +209,14 @@ class Checkpoint:
             if line["set_aside"]:
                 self.known.set_aside.add(key)
 
-    def _forget_set_aside(self) -> None:
-        for key in self.known.set_aside:
+    def _forget(self, again: bool) -> None:
+        """What is worth another try: files that could not be read, and on demand what was set aside."""
+        for key in [key for key in self.known.rows if key.startswith(UNREAD)]:
             del self.known.rows[key]
-        self.known.set_aside.clear()
+        if again:
+            for key in self.known.set_aside & self.known.rows.keys():
+                del self.known.rows[key]
+        self.known.set_aside &= self.known.rows.keys()
 
     def _append(self, line: dict[str, Any]) -> Place:
         raw = _written(line)
@@ -235,7 +241,7 @@ class Checkpoint:
 
 def key_of(label: str, sha256: str | None) -> str:
     """What one row a frame is for: the instance's bytes, or the path where no bytes could be read."""
-    return sha256 or f"path:{label}"
+    return sha256 or f"{UNREAD}{label}"
 
 
 def keys_of(checkpoint: Checkpoint, labels: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

@@ -1,0 +1,264 @@
+"""Workers on the nodes of a Ray cluster: an actor each. The nodes need Edge-Sacro and nothing else, no shared disk.
+
+Ray restarts and retries nothing here: the driver does, because only it knows which instances have their rows.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_sacro.batch.assess import Assessing, error_from_failure, failure_from_error
+from edge_sacro.batch.tasks import Answer, Event, Failure, Limits, Recipe, Task, Told
+from edge_sacro.errors import BackendUnavailable, BatchError, EdgeSacroError
+
+if TYPE_CHECKING:
+    import ray
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""Nothing is reported to anyone, and no environment is made on the nodes."""
+
+NODE_S = 2.0
+"""After an actor died, so long until it is asked whether its node is still there."""
+
+STARTS = 3
+"""Actors that may die at their start, one after another, before the batch ends."""
+
+
+class Remote:
+    """The actor: a runtime that answers tasks on a node.
+
+    Args:
+        recipe: what to open.
+        bundle: the bundle as one zip file, which is written to a temporary file of the node while it is opened.
+    """
+
+    def __init__(self, recipe: Recipe, bundle: bytes) -> None:
+        self._assessing: Assessing | None = None
+        self._failure: Failure | None = None
+        try:
+            with tempfile.TemporaryDirectory(prefix="edge-sacro-batch-") as folder:
+                path = Path(folder, "bundle.zip")
+                path.write_bytes(bundle)
+                self._assessing = Assessing(replace(recipe, bundle=str(path)))
+        except EdgeSacroError as error:
+            self._failure = failure_from_error(error)
+
+    def told(self) -> tuple[Told | Failure, str]:
+        """What runs here, or why nothing does; and the node's identifier."""
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        return (self._failure or self._open().told()), node
+
+    def answer(self, task: Task) -> Answer:
+        """The rows of one instance."""
+        return self._open().answer(task)
+
+    def _open(self) -> Assessing:
+        if self._assessing is None:
+            raise BatchError("this actor has no runtime")
+        return self._assessing
+
+
+@dataclass(eq=False)
+class _Worker:
+    """An actor and what it does now."""
+
+    actor: Any
+    waits_for: ray.ObjectRef[Any] | None
+    since: float
+    told: Told | None = None
+    node: str | None = None
+    task: Task | None = None
+    answered: int = 0
+
+
+class RayPool:
+    """Actors of a Ray cluster; see :class:`edge_sacro.batch.tasks.Pool`.
+
+    Args:
+        recipe: what each opens.
+        bundle: the bundle as one zip file.
+        workers: how many, spread over the nodes.
+        limits: of each; Ray itself watches the memory of its nodes.
+        address: of the cluster; None starts one on this machine, for this batch alone.
+
+    Raises:
+        BackendUnavailable: Ray is not installed.
+        BatchError: the cluster cannot be reached.
+    """
+
+    def __init__(
+        self, recipe: Recipe, bundle: bytes, workers: int, limits: Limits, *, address: str | None = None
+    ) -> None:
+        self._recipe, self._wanted, self._limits = recipe, workers, limits
+        self._ray = _connected(address, workers * recipe.threads)
+        self._bundle = self._ray.put(bundle)
+        # One processor a thread. No restarts: a new actor is another worker.
+        options = {"num_cpus": recipe.threads, "max_restarts": 0, "max_task_retries": 0}
+        self._kind = self._ray.remote(Remote).options(**options, scheduling_strategy="SPREAD")
+        self._workers: list[_Worker] = []
+        self._died_at_start, self._ready_at = 0, time.monotonic()
+        self.told: Told | None = None
+        self._fill()
+
+    def free(self) -> int:
+        """How many workers are ready and have no task."""
+        return sum(each.told is not None and each.task is None for each in self._workers)
+
+    def working(self) -> int:
+        """How many tasks are at a worker."""
+        return sum(each.task is not None for each in self._workers)
+
+    def workers(self) -> int:
+        """How many workers are ready."""
+        return sum(each.told is not None for each in self._workers)
+
+    def nodes(self) -> list[str]:
+        """The node of each worker that is ready."""
+        return [each.node for each in self._workers if each.node is not None]
+
+    def send(self, task: Task) -> None:
+        """Give a free worker a task."""
+        worker = next(each for each in self._workers if each.told is not None and each.task is None)
+        worker.task, worker.since = task, time.monotonic()
+        worker.waits_for = worker.actor.answer.remote(task)
+
+    def wait(self, seconds: float) -> list[Event]:
+        """The tasks that ended, at the latest after that time."""
+        waiting = {each.waits_for: each for each in self._workers if each.waits_for is not None}
+        if not waiting:
+            time.sleep(seconds)
+            return []
+        ready, _ = self._ray.wait(list(waiting), num_returns=1, timeout=seconds)
+        if ready:
+            ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
+        events = [event for ref in ready if (event := self._received(waiting[ref])) is not None]
+        events += [event for each in list(self._workers) if (event := self._over_limit(each)) is not None]
+        self._fill()
+        return events
+
+    def alone(self) -> None:
+        """Replace all workers by one new one."""
+        self._end_all()
+        self._wanted = 1
+        self._fill()
+
+    def close(self) -> None:
+        """End all workers and leave the cluster."""
+        self._end_all()
+        self._ray.shutdown()
+
+    def _fill(self) -> None:
+        while len(self._workers) < self._wanted:
+            actor = self._kind.remote(self._recipe, self._bundle)
+            self._workers.append(_Worker(actor, actor.told.remote(), time.monotonic()))
+
+    def _received(self, worker: _Worker) -> Event | None:
+        try:
+            message = self._ray.get(worker.waits_for)
+        except self._ray.exceptions.RayError as error:
+            return self._lost(worker, "worker_died", error)
+        worker.waits_for = None
+        if worker.told is None:
+            told, worker.node = message
+            if isinstance(told, Failure):
+                raise error_from_failure(told)
+            self._greeted(worker, told)
+            return None
+        task, worker.task = worker.task, None
+        worker.answered += 1
+        spent = message.memory_bytes > self._limits.memory_bytes or worker.answered >= self._limits.recycle
+        if spent or message.failure is not None:
+            self._end(worker)
+        return None if task is None else Event(task, message, place=worker.told.place)
+
+    def _greeted(self, worker: _Worker, told: Told) -> None:
+        """A worker is ready; all of them must run the same."""
+        if self.told is not None and told.backend != self.told.backend:
+            from edge_sacro.errors import BatchMismatch
+
+            raise BatchMismatch(f"it runs {told.backend}, {self.told.place} {self.told.backend}", source=told.place)
+        worker.told, self.told, self._died_at_start = told, told, 0
+        self._ready_at = time.monotonic()
+
+    def _over_limit(self, worker: _Worker) -> Event | None:
+        seconds = time.monotonic() - worker.since
+        if worker.told is None:
+            # An actor for which there is no room yet may wait, as long as others work.
+            if seconds > self._limits.start_s and not self.workers():
+                nodes = sum(node["Alive"] for node in self._ray.nodes())
+                raise BatchError(
+                    f"no worker was ready after {self._limits.start_s:g} s on {nodes} nodes",
+                    remedy=f"Give fewer --workers or --threads: each worker takes {self._recipe.threads} processors.",
+                )
+            return None
+        if worker.task is not None and seconds > self._limits.instance_s:
+            return self._lost(worker, "instance_limit", None)
+        return None
+
+    def _lost(self, worker: _Worker, why: str, error: Exception | None) -> Event | None:
+        """An actor has gone: the task is not blamed where its node has gone too."""
+        task, told = worker.task, worker.told
+        self._end(worker)
+        gone = error is not None and worker.node is not None and self._node_gone(worker.node)
+        if told is None:
+            self._died_at_start += 1
+            if self._died_at_start >= STARTS:
+                raise BatchError(f"{STARTS} actors died at their start; the last one: {error}")
+        if task is None:
+            return None
+        return Event(task, None, why, blamed=not gone, place=told.place if told else "")
+
+    def _node_gone(self, node: str) -> bool:
+        """Whether Ray has noticed that a node is away; it is given a moment to."""
+        until = time.monotonic() + NODE_S
+        while True:
+            alive = {each["NodeID"] for each in self._ray.nodes() if each["Alive"]}
+            if node not in alive:
+                return True
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+
+    def _end(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        self._ray.kill(worker.actor, no_restart=True)
+
+    def _end_all(self) -> None:
+        for worker in list(self._workers):
+            self._end(worker)
+
+
+def _connected(address: str | None, processors: int) -> Any:
+    """Ray, connected to a cluster."""
+    os.environ.update(QUIET)
+    try:
+        import ray
+    except ImportError as error:
+        raise BackendUnavailable(
+            "Ray is not installed", source="--engine ray", remedy="pip install 'edge-sacro[batch]', or --engine local."
+        ) from error
+    local = {"num_cpus": processors} if address is None else {}
+    try:
+        ray.init(
+            address=address or "local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            configure_logging=False,
+            namespace=f"edge-sacro-batch-{os.getpid()}",
+            **local,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise BatchError(f"the Ray cluster cannot be reached: {error}", source=address or "this machine") from error
+    return ray
