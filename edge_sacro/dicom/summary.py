@@ -27,7 +27,7 @@ from edge_sacro.errors import InputNotFound, InputRefused, InternalError
 PREFIX_BYTES = 1 * MIB
 """How much of a file is read; the attributes in question stand long before it ends."""
 
-LIMITS = ReadLimits(file_bytes=PREFIX_BYTES, memory_bytes=256 * MIB, cpu_s=2, wall_s=5.0)
+LIMITS = ReadLimits(file_bytes=PREFIX_BYTES, memory_bytes=256 * MIB, cpu_s=1, wall_s=3.0)
 _LONGEST, _MOST_WINDOWS = 200, 8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 """Control characters, and those that turn the direction of the text around them."""

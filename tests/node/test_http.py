@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,7 +138,7 @@ def test_headers_that_do_not_come_are_not_waited_for(
     monkeypatch.setattr("edge_sacro.node.web.server.HEADER_S", 0.5)
     node = Node(tmp_path / "node")
     with running(node) as client:
-        idle = [socket.create_connection(("127.0.0.1", node.server.port)) for _ in range(150)]
+        idle = [socket.create_connection(("127.0.0.1", node.server.port)) for _ in range(20)]
         idle[0].sendall(b"GET / HTTP/1.1\r\nHost: ")
         time.sleep(1.5)
         assert client.post("/v1/instances", content=radiograph, headers=DICOM).status_code == 201
@@ -146,6 +147,23 @@ def test_headers_that_do_not_come_are_not_waited_for(
             with contextlib.suppress(ConnectionResetError):
                 assert each.recv(1) == b"", "the server ended it"
             each.close()
+
+
+def test_idle_connections_keep_nobody_out(node: Node, client: httpx.Client, radiograph: bytes) -> None:
+    idle = [socket.create_connection(("127.0.0.1", node.server.port)) for _ in range(400)]
+    idle[-1].sendall(b"GET / HTTP/1.1\r\nHost: ")
+    assert client.post("/v1/instances", content=radiograph, headers=DICOM).status_code == 201
+    assert client.get("/healthz").status_code == 200
+    for each in idle:
+        each.close()
+
+
+def test_a_node_that_stops_answers_whoever_waits(tmp_path: Path, radiograph: bytes) -> None:
+    node = Node(tmp_path / "node")
+    with running(node) as client:
+        threading.Timer(0.4, node.server.stop).start()
+        answer = client.post("/v1/instances?wait=20", content=radiograph, headers=DICOM)
+        assert (answer.status_code, answer.json()["result"]) == (202, None)
 
 
 def test_a_full_queue_says_when_to_come_again(tmp_path: Path, radiograph: bytes) -> None:

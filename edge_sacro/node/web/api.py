@@ -121,7 +121,7 @@ async def _waited(request: Request, shown: Views, sequence: int, seconds: float 
         while True:
             instance = await run_in_threadpool(shown.known, sequence)
             left = end - time.monotonic()
-            if left <= 0 or instance.state in ENDED:
+            if left <= 0 or instance.state in ENDED or request.app.state.stopping.is_set():
                 return instance
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE_S)

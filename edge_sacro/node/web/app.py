@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +49,7 @@ def app_from_node(services: Services) -> FastAPI:
     )
     app.state.views = Views(services)
     app.state.waiting = set()
+    app.state.stopping = threading.Event()
     collector = QueueCollector(services)
     services.metrics.registry.register(collector)
     for router in (api.router, dicomweb.router):

@@ -17,7 +17,7 @@ from edge_sacro.node.web.problems import Problem
 LEAST_RATE = 256 << 10
 """Bytes a second that a body must come with on average, after the time that its first ones may take."""
 
-WRITE_BYTES = 1 << 20
+WRITE_BYTES = 256 << 10
 TOO_LARGE = "instance_too_large"
 BODY_READ = "edge_sacro.body_read"
 """In a request's scope: a list that is not empty once the body has come to its end."""

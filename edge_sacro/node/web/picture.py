@@ -17,9 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro import dicom
+from edge_sacro.dicom import ReadLimits
 from edge_sacro.orient import canonical_box_from_stored, canonical_from_stored
 from edge_sacro.preprocess.normalise import HIGH, LOW
 from edge_sacro.types import Box, Radiograph
+
+LIMITS = ReadLimits(cpu_s=10, wall_s=10.0)
+"""Less than an assessment may cost: whoever looks at a list must not hold up whoever assesses."""
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -63,7 +67,7 @@ def picture_from_file(path: Path, size: int, overrides: frozenset[str]) -> Pictu
     Raises:
         InputRefused: as ``edge_sacro.dicom.read``.
     """
-    return picture_from_radiograph(dicom.read(path, overrides=overrides, name=path.name), size)
+    return picture_from_radiograph(dicom.read(path, limits=LIMITS, overrides=overrides, name=path.name), size)
 
 
 def picture_from_radiograph(radiograph: Radiograph, size: int) -> Picture:

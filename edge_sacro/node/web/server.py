@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edge_sacro.errors import NodeConfigInvalid
@@ -27,7 +27,9 @@ STALLED_S = 30.0
 """Time that a client may leave an answer unread."""
 
 HEADER_BYTES = 16 << 10
-CONNECTIONS, REQUESTS = 256, 128
+CONNECTIONS = 256
+"""At most so many at once. Beyond them the one that has been idle for longest makes room for a new one."""
+
 _KEEP_ALIVE_S, _GRACE_S, _START_S = 15, 5, 20.0
 
 
@@ -39,7 +41,8 @@ class GuardedProtocol(H11Protocol):
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        if len(self.connections) > CONNECTIONS:
+        self._since = self.loop.time()
+        if len(self.connections) > CONNECTIONS and not self._make_room():
             transport.abort()
             return
         connection = transport.get_extra_info("socket")
@@ -60,6 +63,7 @@ class GuardedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, and not for long."""
         super().on_response_complete()
+        self._since = self.loop.time()
         self._end_after(HEADER_S + _KEEP_ALIVE_S)
 
     def pause_writing(self) -> None:
@@ -82,6 +86,24 @@ class GuardedProtocol(H11Protocol):
                 timer.cancel()
         super().connection_lost(exc)
 
+    def _make_room(self) -> bool:
+        """End the connection that has been without a request for longest; False where all have one."""
+        idle = [each for each in self.connections if isinstance(each, GuardedProtocol) and each.idle]
+        oldest = min((each for each in idle if each is not self), key=lambda each: each.since, default=None)
+        if oldest is not None:
+            oldest.transport.abort()
+        return oldest is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return bool(getattr(self.cycle, "response_complete", True))
+
+    @property
+    def since(self) -> float:
+        """When it was opened or its last request was answered, by the loop's clock."""
+        return self._since
+
     def _end_after(self, seconds: float) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -99,8 +121,8 @@ class WebServer:
         port: where it listens, once started.
     """
 
-    def __init__(self, http: Http, app: ASGIApp) -> None:
-        self._http = http
+    def __init__(self, http: Http, app: FastAPI) -> None:
+        self._http, self._app = http, app
         self.port = http.port
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -117,7 +139,6 @@ class WebServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=REQUESTS,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
             h11_max_incomplete_event_size=HEADER_BYTES,
@@ -145,7 +166,8 @@ class WebServer:
             raise NodeConfigInvalid("the HTTP server did not start", source="http")
 
     def stop(self) -> None:
-        """End it: requests under way get a few seconds. May be called when it never started."""
+        """End it: whoever waits for a result is answered, other requests get a few seconds."""
+        self._app.state.stopping.set()
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(_GRACE_S + 5)

@@ -119,8 +119,8 @@ async function loadImage(number, detail, longest) {
 
 function choices() {
   const { windows, fallback } = viewer.view;
-  const files = windows.map((each, index) => ({ ...each, name: windows.length > 1 ? `File's ${index + 1}` : "File's" }));
-  return [...files, { ...fallback, name: "Whole" }];
+  const files = windows.map((each, index) => ({ ...each, name: windows.length > 1 ? `Window ${index + 1}` : "File window" }));
+  return [...files, { ...fallback, name: "Whole range" }];
 }
 
 function film(text) {
