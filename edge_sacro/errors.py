@@ -50,9 +50,15 @@
     │   ├── DiskFull                    93   it receives nothing more until there is room
     │   ├── QueueFull                   94   it receives nothing more until there is room
     │   └── PeerFailed                  95   another node did not take what was sent
-    └── BatchError                     100   a batch cannot go on; the same command continues it
-        ├── BatchMismatch              101   its work folder holds the answers of something else
-        └── BatchStopped               102   it was told to stop
+    ├── BatchError                     100   a batch cannot go on; the same command continues it
+    │   ├── BatchMismatch              101   its work folder holds the answers of something else
+    │   └── BatchStopped               102   it was told to stop
+    ├── KitError                       110   an offline kit cannot be made or used
+    │   ├── KitNotTrusted              111   its signature is absent, another's or wrong
+    │   ├── KitCorrupt                 112   a file of it is not what its manifest says
+    │   ├── KitRolledBack              113   a later one was installed here
+    │   └── KitNotInstalled            114   what served before serves on
+    └── SelftestFailed                 115   the installation is not as it was accepted
 
 Exit code 3 is no error: ``edge-sacro infer`` ends with it when every file was read and one was not assessable.
 """
@@ -494,6 +500,54 @@ class BatchStopped(BatchError):
     exit_code = 102
     code = "batch_stopped"
     default_remedy = "Give the same command again: it goes on where it stopped."
+
+
+class KitError(EdgeSacroError):
+    """An offline kit cannot be made or used."""
+
+    exit_code = 110
+    code = "kit"
+    default_remedy = "See docs/kit.md."
+
+
+class KitNotTrusted(KitError):
+    """The signature of the kit is absent, of another key than the one given, or wrong; nothing of it was run."""
+
+    exit_code = 111
+    code = "kit_not_trusted"
+    default_remedy = "Get the kit from its maker again, and the maker's key on another way than the kit."
+
+
+class KitCorrupt(KitError):
+    """The kit holds what its manifest does not list, lacks what it lists, or a file differs from its hash."""
+
+    exit_code = 112
+    code = "kit_corrupt"
+    default_remedy = "Copy the kit again, and compare its SHA-256 with its maker's."
+
+
+class KitRolledBack(KitError):
+    """The kit is older than one that was installed here."""
+
+    exit_code = 113
+    code = "kit_rolled_back"
+    default_remedy = "Install the latest kit; to go back on purpose, use kit rollback or --allow-downgrade."
+
+
+class KitNotInstalled(KitError):
+    """The kit is what it says and could not be installed; what served before serves on."""
+
+    exit_code = 114
+    code = "kit_not_installed"
+    default_remedy = "Read the message of the step that failed, mend it, and install again."
+
+
+class SelftestFailed(EdgeSacroError):
+    """A check of the selftest failed: this installation does not answer as it was accepted."""
+
+    exit_code = 115
+    code = "selftest_failed"
+    default_remedy = "Take it out of service, and read the report's failed checks."
 
 
 def all_errors() -> list[type[EdgeSacroError]]:
