@@ -10,6 +10,7 @@ import textwrap
 import cv2
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.valuerep import format_number_as_ds
 
 from edge_sacro.objects import codes
 from edge_sacro.objects.answer import Answered, Making
@@ -44,7 +45,7 @@ def sc_from_answer(answered: Answered, making: Making) -> Dataset:
     dataset.ConversionType = "WSD"
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.BurnedInAnnotation = "YES"
-    dataset.LossyImageCompression = "00"
+    _describe_compression(dataset, answered)
     dataset.DerivationDescription = "Overlay of the result, resampled; not for measurement. " + statement(making)
     dataset.DerivationDescription = dataset.DerivationDescription[:1024]
     source = Dataset()
@@ -54,6 +55,15 @@ def sc_from_answer(answered: Answered, making: Making) -> Dataset:
     dataset = finished(dataset, answered, making, "sc")
     dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = dataset.ContentDate, dataset.ContentTime
     return dataset
+
+
+def _describe_compression(dataset: Dataset, answered: Answered) -> None:
+    """What was once compressed with loss stays so, whatever is made of it (PS3.3 C.7.6.1.1.5)."""
+    radiograph = answered.radiograph
+    lossy = radiograph is not None and radiograph.lossy
+    dataset.LossyImageCompression = "01" if lossy else "00"
+    if radiograph is not None and lossy and radiograph.lossy_ratio is not None:
+        dataset.LossyImageCompressionRatio = format_number_as_ds(float(radiograph.lossy_ratio))
 
 
 def _overlay(answered: Answered, making: Making) -> Picture | None:

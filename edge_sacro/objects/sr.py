@@ -18,7 +18,7 @@ from edge_sacro.objects.frame import common_arguments, finished, source_referenc
 from edge_sacro.objects.sr_parts import algorithm, comment, document, evaluations, percent, reason_texts
 from edge_sacro.objects.uids import tracking_uid
 from edge_sacro.report import Joint
-from edge_sacro.types import Side
+from edge_sacro.types import Side, State
 
 TITLES: dict[Side, str] = {"left": "Left sacroiliac joint", "right": "Right sacroiliac joint"}
 BOTH = "Both sacroiliac joints"
@@ -28,9 +28,9 @@ def sr_from_answer(answered: Answered, making: Making) -> Dataset:
     """The structured report of one image; there is one for every answer, a refusal too."""
     joints = answered.result.joints
     groups = [
+        _image_group(answered, making),
         _joint_group(answered, making, "right", joints.right),
         _joint_group(answered, making, "left", joints.left),
-        _image_group(answered, making),
     ]
     arguments = common_arguments(answered, making, "sr")
     dataset = document(answered, making, [source_reference(answered)], groups, arguments)
@@ -63,7 +63,7 @@ def _joint_group(answered: Answered, making: Making, side: Side, joint: Joint) -
             sr.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID),
         )
         group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=region, **arguments)
-    if joint.reason is not None:
+    if joint.reason is not None and joint.state is not State.LOCATED:
         group[0].ContentSequence.append(comment(joint.reason))
     return group
 

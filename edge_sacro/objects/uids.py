@@ -23,6 +23,9 @@ from edge_sacro.objects.answer import Answered, Kind, Making
 from edge_sacro.objects.identity import identity_from_header, keep_as_written, source_uid
 
 _NAMESPACE = uuid.UUID("b7d3c7a1-5d0f-4f0e-a9c0-3f1f4f1d7a52")
+_FORM = "1"
+"""Another one whenever objects of one answer and one version come to say it in other words."""
+
 _NOT_SAID = {"path": True, "sha256": True}
 
 
@@ -43,7 +46,7 @@ def instance_uid(answered: Answered, making: Making, kind: Kind) -> UID:
         source_uid(answered.header, "SOPInstanceUID"),
         digest_from_elements(identity_from_header(answered.header)),
         making.bundle.fingerprint,
-        __version__,
+        f"{__version__} {_FORM}",
         json.dumps(said, sort_keys=True),
         labels,
     )

@@ -189,3 +189,14 @@ def test_the_capture_is_the_overlay(files: Path, answered: Answered, making: Mak
     assert list(capture.PatientOrientation) == ["L", "F"]
     (source,) = capture.SourceImageSequence
     assert source.ReferencedSOPInstanceUID == answered.header.SOPInstanceUID
+
+
+def test_the_capture_of_a_lossy_image_is_lossy(drawn: Answered, making: Making, tmp_path: Path) -> None:
+    assert drawn.radiograph is not None
+    for lossy, expected in ((False, "00"), (True, "01")):
+        radiograph = replace(drawn.radiograph, lossy=lossy, lossy_ratio=12.5 if lossy else None)
+        capture = objects_by_kind(replace(drawn, radiograph=radiograph), making)["sc"]
+        assert capture.LossyImageCompression == expected
+        assert capture.get("LossyImageCompressionRatio") == (12.5 if lossy else None)
+        capture.save_as(tmp_path / "sc.dcm", enforce_file_format=True)
+        assert complaints(tmp_path / "sc.dcm") == []
