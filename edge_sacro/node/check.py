@@ -7,15 +7,13 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from pynetdicom import AE
-
 from edge_sacro.errors import EdgeSacroError, NodeConfigInvalid, PeerFailed
-from edge_sacro.node import guard  # noqa: F401 - silences pynetdicom's log, which tells names
 from edge_sacro.node.answers import Answers
 from edge_sacro.node.config import Destination, NodeConfig, Tls
 from edge_sacro.node.opening import open_runtime
+from edge_sacro.node.outgoing import Line, NoContext
 from edge_sacro.node.spool import Spool
-from edge_sacro.node.tls import client_context, server_context
+from edge_sacro.node.tls import server_context
 
 Tell = Callable[[str], None]
 
@@ -102,21 +100,14 @@ def _listening(what: str, host: str, port: int, tls: Tls | None) -> str:
 def _destination(ours: str, to: Destination, seconds: float) -> str:
     """A C-ECHO."""
     named = f"{to.name}: {to.ae_title} at {to.host}:{to.port}"
-    context = None if to.tls is None else (client_context(to.tls), to.host)
     until = "" if to.tls is None else f", TLS, {_dates(to.tls.certificate)}"
-    entity = AE(ours)
-    entity.add_requested_context(VERIFICATION)
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = seconds
-    association = entity.associate(to.host, to.port, ae_title=to.ae_title, tls_args=context)
-    if not association.is_established:
-        said = "rejected us" if association.is_rejected else "cannot be reached"
-        raise PeerFailed(said, source=named)
-    try:
-        status = association.send_c_echo()
-    finally:
-        association.release()
-    if "Status" not in status or status.Status != 0:
-        raise PeerFailed("did not answer a C-ECHO", source=named)
+    with Line(to, ours, seconds, [(VERIFICATION, "")]) as line:
+        try:
+            status = line.echo()
+        except NoContext:
+            raise PeerFailed("answers no C-ECHO", source=named) from None
+    if status:
+        raise PeerFailed(f"answered a C-ECHO with status 0x{status:04X}", source=named)
     return f"sends  {', '.join(to.objects)} to {named}, which answers{until}"
 
 

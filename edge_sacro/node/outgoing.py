@@ -127,6 +127,21 @@ class Line:
             raise self._failure("the association ended") from error
         return self._status(answer)
 
+    def echo(self) -> int:
+        """Send a C-ECHO, and return the status (PS3.4 A.4).
+
+        Raises:
+            NoContext: the peer does not answer any.
+            PeerFailed: the association ended before there was an answer.
+        """
+        try:
+            answer = self._association.send_c_echo()
+        except ValueError as error:
+            raise NoContext from error
+        except RuntimeError as error:
+            raise self._failure("the association ended") from error
+        return self._status(answer)
+
     def ask(self, transaction_uid: str, instances: Sequence[tuple[str, str]]) -> int:
         """Ask for the storage commitment of instances, and return the status (PS3.4 J.3.2).
 

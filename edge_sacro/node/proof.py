@@ -1,5 +1,6 @@
-"""The proof at the start: one made-up image goes all the way, so that a backend that cannot run is known before any
-instance is taken, and the first patient's image does not wait for what is done once.
+"""The proof at the start: one made-up image is assessed before any instance is taken.
+
+So a backend that cannot run is known at once, and the first patient's image does not wait for what is done only once.
 """
 
 from __future__ import annotations
