@@ -13,8 +13,6 @@ from edge_sacro.runtime import Runtime
 from tests.objects.answers import MOMENT, answered_from_bytes, bytes_by_kind, file_bytes
 from tests.tiny import write_bundle, write_dicom
 
-pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
-
 
 @pytest.fixture(scope="session")
 def runtime() -> Iterator[Runtime]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,8 +17,12 @@ from pydicom.tag import Tag
 import edge_sacro.objects
 from edge_sacro.errors import OutputNotWritten, UsageError
 from edge_sacro.objects import KINDS, Answered, Kind, Making, NoObject, ResultObject, result_objects, write_object
+from edge_sacro.runtime import Runtime
 from tests.conftest import ROOT
-from tests.objects.answers import with_result
+from tests.objects.answers import answered_from_bytes, with_result
+from tests.objects.tools import complaints
+from tests.systems.bundles import write_detector_bundle
+from tests.tiny import write_standard_bundle
 
 EXPORTED = [
     *("KINDS", "Answered", "Kind", "Making", "NoObject", "Outcome", "ResultObject", "check_objects"),
@@ -76,3 +81,18 @@ def test_a_file_that_cannot_be_written_leaves_nothing(drawn: Answered, making: M
     assert (path.read_bytes(), new) == (made.content, True)
     assert write_object(made, tmp_path) == (path, False)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", [write_standard_bundle, write_detector_bundle])
+def test_systems_that_segment_nothing_have_all_the_others(
+    write: Callable[[Path], Path], drawn_bytes: bytes, making: Making, tmp_path: Path
+) -> None:
+    with Runtime(write(tmp_path / "bundle"), threads=1) as runtime:
+        answered = answered_from_bytes(runtime, drawn_bytes)
+    outcomes = result_objects(answered, making)
+    assert NoObject("seg", "nothing was segmented") in outcomes
+    made = [outcome for outcome in outcomes if isinstance(outcome, ResultObject)]
+    assert [each.kind for each in made] == ["sr", "pr", "sc"]
+    for each in made:
+        path, _ = write_object(each, tmp_path)
+        assert complaints(path) == []
