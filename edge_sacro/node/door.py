@@ -105,7 +105,8 @@ class Door:
         self._context, self._bounds, self._keeper = context, bounds, keeper
         try:
             family, *_, place = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-            self._listener = socket.create_server((place[0], place[1]), family=family, backlog=128)
+            both = place[0] == "::" and socket.has_dualstack_ipv6()
+            self._listener = socket.create_server(place[:2], family=family, backlog=128, dualstack_ipv6=both)
         except OSError as error:
             where = f"{address[0]}:{address[1]}"
             raise NodeConfigInvalid(f"dicom: cannot listen: {error.strerror}", source=where) from error

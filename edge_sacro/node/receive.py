@@ -103,6 +103,7 @@ class Receiver:
         self._peer_contexts, self._report_contexts = _contexts(reports is not None)
         context = None if dicom.tls is None else server_context(dicom.tls)
         self._door = Door((dicom.host, dicom.port), context, bounds, self)
+        self._address = AddressInformation(dicom.host, self.port)
 
     @property
     def port(self) -> int:
@@ -174,7 +175,7 @@ class Receiver:
         acceptor = association.acceptor
         acceptor.maximum_length = _PDU_BYTES
         acceptor.ae_title = self._dicom.ae_title
-        acceptor.address_info = AddressInformation(self._dicom.host, self.port)
+        acceptor.address_info = self._address
         acceptor.implementation_class_uid = self._entity.implementation_class_uid
         acceptor.implementation_version_name = self._entity.implementation_version_name
         acceptor.supported_contexts = self._peer_contexts if sends else self._report_contexts

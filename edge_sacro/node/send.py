@@ -12,12 +12,21 @@ import time
 from collections.abc import Iterable, Sequence
 
 from edge_sacro.dicom.part10 import file_meta
-from edge_sacro.errors import DiskFull, EdgeSacroError, InternalError, NotDicom, PeerFailed, TruncatedFile
+from edge_sacro.errors import (
+    DiskFull,
+    EdgeSacroError,
+    InternalError,
+    NodeConfigInvalid,
+    NotDicom,
+    PeerFailed,
+    TruncatedFile,
+)
 from edge_sacro.node.commitment import Commitments, Outbox
 from edge_sacro.node.config import Destination, Sending
 from edge_sacro.node.outgoing import COMMITMENT, CONTEXTS, Line, NoContext, new_transaction_uid
 from edge_sacro.node.records import Delivery, DeliveryState
 from edge_sacro.node.retry import Backoff, state_from_status
+from edge_sacro.node.tls import client_context
 
 _TRANSFER_SYNTAX = 0x0010
 _META_BYTES = 64 << 10
@@ -43,6 +52,9 @@ class Sender:
 
     Attributes:
         trouble: why nothing can be sent now; None where the last attempt went well or there was none.
+
+    Raises:
+        NodeConfigInvalid: the certificates cannot be used. Where that happens later it is tried again like the rest.
     """
 
     def __init__(
@@ -55,6 +67,8 @@ class Sender:
     ) -> None:
         self._destination, self._ae_title, self._sending, self._outbox = destination, ae_title, sending, outbox
         self._commitments = commitments
+        if destination.tls is not None:
+            client_context(destination.tls)
         if commitments is not None:
             commitments.listen(destination.name, self._not_committed)
         self.trouble: str | None = None
@@ -102,7 +116,7 @@ class Sender:
             return min(wait, _IDLE_S)
         try:
             self._work(found)
-        except PeerFailed as error:
+        except (PeerFailed, NodeConfigInvalid) as error:
             self._backoff.failed()
             self.trouble = error.what
             self._outbox.journal.event("destination_fails", destination=self._destination.name, error=error.what)

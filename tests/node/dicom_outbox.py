@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import json
 import threading
@@ -23,7 +22,7 @@ from edge_sacro.node.records import Delivery, NewDelivery, Outcome, Received
 from edge_sacro.node.send import Sender
 from edge_sacro.node.spool import Spool
 from edge_sacro.node.store import Store
-from tests.node.dicom_peers import radiograph
+from tests.node.dicom_peers import radiograph, served
 
 PACS = "PACS"
 SENDING = Sending(timeout_s=2.0, retry_first_s=0.05, retry_longest_s=0.2, commitment_s=5.0)
@@ -104,15 +103,8 @@ class Pacs:
             (evt.EVT_N_ACTION, self._asked),
             (evt.EVT_ACCEPTED, self._associated),
         ]
-        server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
-        self.port = server.server_address[1]
-        try:
+        with served(entity, port, handlers) as self.port:
             yield self
-        finally:
-            server.shutdown()
-            for each in entity.active_associations:
-                each.abort()
-            gc.collect()  # pynetdicom leaves sockets open
 
     def _associated(self, _: evt.Event) -> None:
         self.associations += 1

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import io
 import json
 import socket
+import socketserver
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+import unittest.mock
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +21,7 @@ import numpy as np
 from pydicom import dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pynetdicom import AE
 
 from edge_sacro.node.config import Dicom, Peer
 from edge_sacro.node.guard import Bounds
@@ -56,6 +61,21 @@ class Receiving(NamedTuple):
 
     def leftovers(self) -> list[Path]:
         return list(self.spool.incoming.iterdir())
+
+
+@contextlib.contextmanager
+def served(entity: AE, port: int = 0, handlers: Iterable[Any] = ()) -> Iterator[int]:
+    """pynetdicom's own server, on a port of the system's choice; ended fast, and with it what it leaves open."""
+    forever = functools.partialmethod(socketserver.BaseServer.serve_forever, poll_interval=0.02)
+    with unittest.mock.patch.object(socketserver.BaseServer, "serve_forever", forever):
+        server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=list(handlers))
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        for each in entity.active_associations:
+            each.abort()
+        gc.collect()
 
 
 @contextlib.contextmanager

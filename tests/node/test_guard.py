@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import os
 import socket
@@ -33,6 +32,7 @@ from tests.node.dicom_peers import (
     data_pdu,
     eventually,
     receiving,
+    served,
     store_command,
     trickling,
 )
@@ -50,14 +50,8 @@ def unguarded(seconds: float = 0.5, handlers: tuple[tuple[object, object], ...] 
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = seconds
     entity.add_supported_context(DX)
     entity.add_supported_context(Verification)
-    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=list(handlers))
-    try:
-        yield server.server_address[:2]
-    finally:
-        server.shutdown()
-        for each in entity.active_associations:
-            each.abort()
-        gc.collect()  # it leaves sockets open
+    with served(entity, handlers=handlers) as port:
+        yield "127.0.0.1", port
 
 
 def echoes(address: tuple[str, int]) -> bool:
@@ -98,7 +92,7 @@ def _waits(node: Receiving, count: int) -> bool:
 @leaky
 def test_control_idle_connections_keep_others_out_of_pynetdicom() -> None:
     before = threading.active_count()
-    with unguarded(seconds=3.0) as address:
+    with unguarded(seconds=1.5) as address:
         with idle(address, 12):
             assert eventually(lambda: threading.active_count() > before + 20)
             assert not echoes(address)
@@ -124,7 +118,7 @@ def test_control_a_request_that_trickles_stays_with_pynetdicom() -> None:
         connection = stack.enter_context(socket.create_connection(stack.enter_context(unguarded())))
         stack.enter_context(trickling(connection, association_request(), 0.1))
         with pytest.raises(TimeoutError):
-            answer(connection, 2.0)
+            answer(connection, 1.2)
 
 
 def test_a_pdu_that_trickles_is_cut_in_time(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from edge_sacro.errors import NodeConfigInvalid, PeerFailed
 from edge_sacro.node.config import Destination, Tls
 from edge_sacro.node.outgoing import Line
 from edge_sacro.node.records import State
+from edge_sacro.node.send import Sender
 from edge_sacro.node.tls import client_context, server_context
 from tests.node.certificates import Authority
+from tests.node.dicom_outbox import SENDING, Queue, destination
 from tests.node.dicom_peers import (
     BOUNDS,
     MODALITY,
@@ -155,6 +157,13 @@ def test_a_plain_destination_does_not_answer_a_tls_call(tmp_path: Path) -> None:
     ours = Authority(tmp_path)
     with receiving(tmp_path) as node, pytest.raises(PeerFailed, match="unreachable"):
         calls(node, ours.issue("node"))
+
+
+def test_a_destination_whose_certificates_cannot_serve_is_refused_at_the_start(tmp_path: Path) -> None:
+    tls = Authority(tmp_path).issue("node").model_copy(update={"key": tmp_path / "absent"})
+    queue = Queue(tmp_path / "node")
+    with pytest.raises(NodeConfigInvalid, match="no such file"):
+        Sender(destination(1, tls=tls), US, SENDING, queue.outbox)
 
 
 def test_files_that_cannot_serve_are_refused_at_the_start(tmp_path: Path) -> None:
