@@ -1,11 +1,13 @@
 """Controls: nodes with a defect on purpose, each of which must be found out, or the experiment shows nothing.
 
 ``EDGE_SACRO_CARELESS=acknowledges`` acknowledges an instance half a second before it is on the disk.
+``EDGE_SACRO_CARELESS=ignores_syncs`` goes on where a sync fails, as if the bytes were on the disk.
 ``EDGE_SACRO_CARELESS=renames`` gives a result a new UID each time that it is sent, and forgets that it was.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import threading
@@ -67,8 +69,25 @@ def rename_each_time() -> None:
     store.Store.delivery_moved = careless_enter  # type: ignore[method-assign]
 
 
+def ignore_syncs() -> None:
+    """Take a failed sync for a good one."""
+    careful = os.fsync
+
+    def careless(descriptor: int) -> None:
+        with contextlib.suppress(OSError):
+            careful(descriptor)
+
+    def unsynced(self: store.Store, path: Path) -> None:
+        opened(self, path)
+        self._connection.execute("PRAGMA synchronous = OFF")
+
+    opened = store.Store.__init__
+    os.fsync = careless  # type: ignore[assignment]
+    store.Store.__init__ = unsynced  # type: ignore[method-assign]
+
+
 DEFECTS: Mapping[str, Callable[[], None]] = MappingProxyType(
-    {"acknowledges": acknowledge_first, "renames": rename_each_time}
+    {"acknowledges": acknowledge_first, "ignores_syncs": ignore_syncs, "renames": rename_each_time}
 )
 
 
