@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from edge_sacro.dicom.display import Window, window_fraction
 from edge_sacro.node.config import Http
 from tests.node.http_node import Node, phantom_bytes, running
 from tests.node.page_node import fill, take
@@ -390,3 +392,22 @@ def test_the_docs_page_lists_the_routes(page: Page, stand: tuple[Node, dict[str,
     page.goto(f"{node.url}/docs")
     page.wait_for_selector("#routes section")
     assert "POST /dicom-web/studies" in page.inner_text("#routes")
+
+
+def test_the_browser_windows_as_the_reference_does(page: Page) -> None:
+    values = np.linspace(-50, 150, 41)
+    for kind, center, width in (
+        ("LINEAR", 40.0, 80.0),
+        ("LINEAR", 40.0, 1.0),
+        ("LINEAR_EXACT", 40.0, 80.0),
+        ("SIGMOID", 40.0, 80.0),
+    ):
+        found = page.evaluate(
+            """async ([values, center, width, kind]) => { const { fraction } = await import('/static/viewer.js');
+            return values.map((value) => fraction(value, center, width, kind)); }""",
+            [values.tolist(), center, width, kind],
+        )
+        expected = window_fraction(values, Window(center, width, kind))  # type: ignore[arg-type]
+        assert np.abs(np.array(found) - expected).max() < 1e-12, kind
+        shifted = window_fraction(values, Window(center + 1, width, kind))  # type: ignore[arg-type]
+        assert np.abs(np.array(found) - shifted).max() > 1e-3, "negative control: another center"

@@ -290,9 +290,8 @@ export class Viewer {
 /** Where a value lies in the output range, 0 to 1: the functions of PS3.3 C.11.2.1.2 and C.11.2.1.3. */
 export function fraction(value, center, width, kind) {
   if (kind === "SIGMOID") return 1 / (1 + Math.exp((-4 * (value - center)) / width));
+  if (kind === "LINEAR" && width <= 1) return value > center - 0.5 ? 1 : 0;
   const part =
-    kind === "LINEAR_EXACT" || width <= 1
-      ? (value - center) / width + 0.5
-      : (value - (center - 0.5)) / (width - 1) + 0.5;
+    kind === "LINEAR_EXACT" ? (value - center) / width + 0.5 : (value - (center - 0.5)) / (width - 1) + 0.5;
   return Math.min(Math.max(part, 0), 1);
 }
