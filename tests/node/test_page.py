@@ -79,13 +79,13 @@ def opened(page: Page, number: int) -> Page:
 
 
 def drawn(page: Page) -> list[int]:
-    """The canvas' pixels, every 40th, red, green and blue."""
+    """The canvas' pixels, every 101st, red, green and blue."""
     page.wait_for_timeout(120)
     return list(
         page.evaluate(
             """() => { const c = document.getElementById('canvas');
             const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-            const out = []; for (let i = 0; i < d.length; i += 160) out.push(d[i], d[i+1], d[i+2]); return out; }"""
+            const out = []; for (let i = 0; i < d.length; i += 404) out.push(d[i], d[i+1], d[i+2]); return out; }"""
         )
     )
 
