@@ -6,7 +6,7 @@ import contextlib
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -38,9 +38,18 @@ class LocalPool:
         recipe: what each opens.
         workers: how many.
         limits: of each.
+        target: what each process runs; the seam at which a test has workers of its own.
     """
 
-    def __init__(self, recipe: Recipe, workers: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        workers: int,
+        limits: Limits,
+        *,
+        target: Callable[[Connection, Recipe], None] | None = None,
+    ) -> None:
+        self._target = target or run_worker
         self._recipe, self._wanted, self._limits = recipe, workers, limits
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
@@ -98,7 +107,7 @@ class LocalPool:
         while len(self._workers) < self._wanted:
             ours, theirs = self._context.Pipe()
             process = self._context.Process(
-                target=run_worker, args=(theirs, self._recipe), name="edge-sacro batch worker", daemon=True
+                target=self._target, args=(theirs, self._recipe), name="edge-sacro batch worker", daemon=True
             )
             with _interrupts_held_back():
                 process.start()

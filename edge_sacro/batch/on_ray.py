@@ -91,21 +91,29 @@ class RayPool:
         workers: how many, spread over the nodes.
         limits: of each; Ray itself watches the memory of its nodes.
         address: of the cluster; None starts one on this machine, for this batch alone.
+        kind: of the actors; the seam at which a test has workers of its own.
 
     Raises:
         BackendUnavailable: Ray is not installed.
         BatchError: the cluster cannot be reached.
     """
 
-    def __init__(
-        self, recipe: Recipe, bundle: bytes, workers: int, limits: Limits, *, address: str | None = None
+    def __init__(  # noqa: PLR0913 - the last two by keyword alone
+        self,
+        recipe: Recipe,
+        bundle: bytes,
+        workers: int,
+        limits: Limits,
+        *,
+        address: str | None = None,
+        kind: type[Remote] = Remote,
     ) -> None:
         self._recipe, self._wanted, self._limits = recipe, workers, limits
         self._ray = _connected(address, workers * recipe.threads)
         self._bundle = self._ray.put(bundle)
         # One processor a thread. No restarts: a new actor is another worker.
         options = {"num_cpus": recipe.threads, "max_restarts": 0, "max_task_retries": 0}
-        self._kind = self._ray.remote(Remote).options(**options, scheduling_strategy="SPREAD")
+        self._kind = self._ray.remote(kind).options(**options, scheduling_strategy="SPREAD")
         self._workers: list[_Worker] = []
         self._died_at_start, self._ready_at = 0, time.monotonic()
         self.told: Told | None = None
