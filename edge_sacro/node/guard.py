@@ -13,6 +13,7 @@ import logging
 import select
 import ssl
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from socket import SHUT_RDWR
@@ -27,6 +28,7 @@ from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocke
 
 from edge_sacro.node.config import Limits
 
+warnings.filterwarnings("ignore", module=r"pydicom\.")
 _pydicom_config.settings.reading_validation_mode = _pydicom_config.IGNORE  # its warnings quote what a peer sent
 _config.LOG_HANDLER_LEVEL = "none"
 logging.getLogger("pynetdicom").addHandler(logging.NullHandler())
