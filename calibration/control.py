@@ -25,6 +25,7 @@ from calibration.accuracy import (
     network_faults,
     probability_pairs,
 )
+from calibration.concatenation import concatenated_as_integers
 from calibration.fusion import OwnFile, own_file
 from calibration.graph import EXPLANATION, Array, head_nodes, outputs_of, prepared, quantisable_nodes
 from calibration.guard_band import GuardBandMeasurement, measurement_from_pairs
@@ -206,7 +207,8 @@ def _converted(task: Task, gate: _Gate, name: str, precision: Precision) -> Conv
         task.tell(f"{name}: ONNX Runtime computes {len(own.integer)} layers on integers, {len(own.in_float)} in float")
         if own.unlike:
             task.tell(f"{name}: this version of ONNX Runtime does otherwise with {', '.join(own.unlike)}")
-    return replace(best, explanation=explanation, unconstrained=search.unconstrained, own=own)
+    made = concatenated_as_integers(best.model) if precision == "int8" else best.model
+    return replace(best, model=made, explanation=explanation, unconstrained=search.unconstrained, own=own)
 
 
 def _ways(model: Any, observation: Observation, precision: Precision) -> list[tuple[str, Mapping[str, float], Convert]]:

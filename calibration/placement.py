@@ -66,11 +66,14 @@ class _View:
         self.onnxruntime = onnxruntime
 
     def quantise_faults(self, node: Any) -> Iterator[str]:
-        """Of a Q: an activation, one positive scale, zero point 0, and a DQ of the same scale after it."""
+        """Of a Q: an activation, one positive scale, zero point 0, and a DQ of the same scale after it.
+
+        A concatenation of levels may stand between the two; all of its parts have that scale.
+        """
         if node.input[0] in self.constants:
             yield "a constant is quantised in the graph"
         yield from self._scale_faults(node, per_tensor=True)
-        after = self.taken.get(node.output[0], [])
+        after = self._behind_concatenations(node.output[0])
         if node.output[0] in self.outputs or not after:
             yield "no DQ follows"
         for each in after:
@@ -79,7 +82,7 @@ class _View:
 
     def dequantise_faults(self, node: Any) -> Iterator[str]:
         """Of a DQ of an activation: a Q before it, weighted operators or residual additions after it."""
-        if not _is(self.made.get(node.input[0]), "QuantizeLinear"):
+        if not self._quantised(node.input[0]):
             yield "no Q stands before it"
         if node.output[0] in self.outputs:
             yield "it gives an output of the graph"
@@ -135,6 +138,20 @@ class _View:
         expected = np.uint8 if of_uint8 else np.int8
         if zero.dtype != expected:
             yield f"the type is {zero.dtype}, not {np.dtype(expected)}"
+
+    def _behind_concatenations(self, name: str) -> list[Any]:
+        """What takes a tensor, or takes what a concatenation makes of it."""
+        found = []
+        for node in self.taken.get(name, []):
+            found += self._behind_concatenations(node.output[0]) if node.op_type == "Concat" else [node]
+        return found
+
+    def _quantised(self, name: str) -> bool:
+        """Whether a Q makes a tensor, or a concatenation of what Q make."""
+        node = self.made.get(name)
+        if node is not None and node.op_type == "Concat":
+            return all(map(self._quantised, node.input))
+        return _is(node, "QuantizeLinear")
 
     def _after_relu(self, node: Any) -> bool:
         """Whether a Q takes what a ReLU gives."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from edge_sacro.engine.base import Array, Engine, NetworkSpec, TensorSpec
-from edge_sacro.errors import BackendFailed, BundleContractBroken, DeadlineExceeded, EdgeSacroError
+from edge_sacro.engine.ov_concat import concatenates_wrongly, float_concatenation
+from edge_sacro.errors import BackendFailed, BundleContractBroken, DeadlineExceeded, EdgeSacroError, Int8Inexact
 
 ERROR_FROM_VENDOR: dict[str, type[EdgeSacroError]] = {
     "GeneralFailure": BackendFailed,
@@ -58,6 +59,8 @@ class OpenVinoEngine(Engine):
         self.vendor_version = str(openvino.get_version()).split("-", maxsplit=1)[0]
         try:
             compiled = self._opened(openvino.Core(), model, {**SETTINGS, "INFERENCE_NUM_THREADS": threads})
+        except Int8Inexact as refusal:
+            raise refusal.with_source(spec.name) from None
         except Exception as error:
             raise _mapped(error, spec.name) from error
         found = NetworkSpec(spec.name, _specs(compiled.inputs, spec.inputs), _specs(compiled.outputs, spec.outputs))
@@ -68,7 +71,14 @@ class OpenVinoEngine(Engine):
     @staticmethod
     def _opened(core: Any, model: bytes, settings: Mapping[str, object]) -> Any:
         """The network, compiled here."""
-        return core.compile_model(core.read_model(model), "CPU", settings)
+        network = core.read_model(model)
+        place = float_concatenation(network)
+        if place is not None and concatenates_wrongly():
+            raise Int8Inexact(
+                f"this version of OpenVINO sums int8 wrongly behind the concatenation {place!r}",
+                remedy="Calibrate the bundle again, which writes it otherwise, or use another precision or backend.",
+            )
+        return core.compile_model(network, "CPU", settings)
 
     def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
         given = {index: inputs[spec.name] for index, spec in enumerate(self.spec.inputs)}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
+from calibration.concatenation import concatenated_as_integers
 from calibration.graph import initializers, prepared
 from calibration.half import half_from_float
 from calibration.quantise import qdq_from_float
@@ -33,6 +34,9 @@ def test_it_builds_what_we_make_and_refuses_what_is_asymmetric() -> None:
     limits = observe(model, random_inputs()).limits("minmax")
     int8 = qdq_from_float(model, limits)
     assert built(int8)
+    levels = concatenated_as_integers(int8)
+    assert any(node.op_type == "Concat" and "quantized" in node.output[0] for node in levels.graph.node)
+    assert built(levels)
     assert built(qdq_from_float(model, limits, ("stem", "up")))
     assert built(half_from_float(model, limits))
     initializers(int8)["image_zero_point"].CopyFrom(numpy_helper.from_array(np.int8(5), "image_zero_point"))
