@@ -13,6 +13,7 @@ from edge_sacro.commands.batch import batch as batch_command
 from edge_sacro.commands.bench import bench as bench_group
 from edge_sacro.commands.bundle import bundle as bundle_group
 from edge_sacro.commands.bundle import trust_from_options, trust_options
+from edge_sacro.commands.embed import embed as embed_command
 from edge_sacro.commands.engine import engine as engine_group
 from edge_sacro.commands.engine import opener_from_store
 from edge_sacro.commands.evaluate import evaluate as evaluate_command
@@ -42,7 +43,7 @@ def main() -> None:
 
 
 GROUPS: tuple[click.Command, ...] = (
-    *(batch_command, bench_group, bundle_group, engine_group, reference_group),
+    *(batch_command, bench_group, bundle_group, embed_command, engine_group, reference_group),
     *(grade_command, parity_command, evaluate_command, ledger_command, serve_command, node_group),
 )
 """Commands that have a file of their own in ``edge_sacro.commands``."""
