@@ -44,6 +44,7 @@ BUNDLE = BundleRecord(
     statement="Demonstration: trained on simulated radiographs, not for clinical use.",
 )
 PACS = Destination(name="archive", host="127.0.0.1", port=11113, ae_title="PACS")
+PROBLEM = "application/problem+json"
 DICOM = {"Content-Type": "application/dicom"}
 SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.34"
 
@@ -170,3 +171,20 @@ def assessing_soon(node: Node, report: Report | None = None) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
+    """The problem that an answer must be."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == PROBLEM
+    document = answer.json()
+    assert isinstance(document, dict)
+    assert document["code"] == code
+    assert document["what"]
+    assert document["remedy"]
+    assert document["status"] == status
+    return document
+
+
+def kept_files(node: Node) -> list[Path]:
+    return [each for each in node.spool.folder.rglob("*") if each.suffix in (".dcm", ".part")]

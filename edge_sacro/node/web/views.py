@@ -32,18 +32,8 @@ from edge_sacro.report import Report, Result
 _MEDIA = {".dcm": "application/dicom", ".png": "image/png", ".json": "application/json"}
 _DONE = frozenset({DeliveryState.STORED.value, DeliveryState.COMMITTED.value})
 _COPIED = (
-    "sequence",
-    "state",
-    "outcome",
-    "reason_code",
-    "received_at",
-    "finished_at",
-    "via",
-    "peer",
-    "size",
-    "conflict",
-    "times_received",
-    "attempts",
+    *("sequence", "state", "outcome", "reason_code", "received_at", "finished_at", "via", "peer", "size", "conflict"),
+    *("times_received", "attempts"),
 )
 _PICTURES, _SUMMARIES = 4, 4000
 
