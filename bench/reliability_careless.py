@@ -2,6 +2,7 @@
 
 ``EDGE_SACRO_CARELESS=acknowledges`` acknowledges an instance half a second before it is on the disk.
 ``EDGE_SACRO_CARELESS=ignores_syncs`` goes on where a sync fails, as if the bytes were on the disk.
+``EDGE_SACRO_CARELESS=leaks`` keeps a file open, a thread and some memory for each instance that it receives.
 ``EDGE_SACRO_CARELESS=renames`` gives a result a new UID each time that it is sent, and forgets that it was.
 """
 
@@ -28,6 +29,8 @@ from edge_sacro.node.spool import Part
 
 VARIABLE = "EDGE_SACRO_CARELESS"
 LATE_S = 0.5
+LEAKED = 1 << 20
+"""Bytes of each instance."""
 
 
 def acknowledge_first() -> None:
@@ -86,8 +89,21 @@ def ignore_syncs() -> None:
     store.Store.__init__ = unsynced  # type: ignore[method-assign]
 
 
+def leak() -> None:
+    """Give nothing back that an instance took."""
+    careful = intake.Intake.take
+    kept: list[tuple[bytearray, int]] = []
+
+    def careless(self: intake.Intake, part: Part, *, via: Any, peer: str) -> Accepted:
+        kept.append((bytearray(os.urandom(LEAKED)), os.open(os.devnull, os.O_RDONLY)))
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        return careful(self, part, via=via, peer=peer)
+
+    intake.Intake.take = careless  # type: ignore[method-assign]
+
+
 DEFECTS: Mapping[str, Callable[[], None]] = MappingProxyType(
-    {"acknowledges": acknowledge_first, "ignores_syncs": ignore_syncs, "renames": rename_each_time}
+    {"acknowledges": acknowledge_first, "ignores_syncs": ignore_syncs, "leaks": leak, "renames": rename_each_time}
 )
 
 

@@ -74,6 +74,7 @@ class NodeProcess:
             "http": {"enabled": False, "port": self.http_port},
             "assessment": {"threads": 1, "deadline_s": 60.0},
             "limits": {"attempts": 10, "disk_reserve_mb": 0},
+            "retention": {"every_s": 0.2},
             "sending": {"retry_first_s": 0.2, "retry_longest_s": 1.0, "timeout_s": 10.0},
         }
         for name, values in self.settings.items():

@@ -1,7 +1,6 @@
 """A node that answers at once, for experiments on what is around the assessment: its answer to every image is a report.
 
-Everything but the assessment is the product's. The queue's log is folded in five times a second in place of once an
-hour, so that kills hit that too. ``EDGE_SACRO_CARELESS`` adds a defect of ``bench.reliability_careless``.
+Everything but the assessment is the product's. ``EDGE_SACRO_CARELESS`` adds a defect of ``bench.reliability_careless``.
 """
 
 from __future__ import annotations
@@ -18,17 +17,14 @@ from pydicom.uid import UID, Comprehensive3DSRStorage, ExplicitVRLittleEndian
 
 from bench.reliability_careless import DEFECTS, VARIABLE
 from edge_sacro.errors import EdgeSacroError
-from edge_sacro.node import serve as node_module
 from edge_sacro.node.answers import Answer, MadeObject
 from edge_sacro.node.config import config_from_file
 from edge_sacro.node.process import serve
 from edge_sacro.node.records import Instance
+from edge_sacro.node.serve import Node
 
 ANSWER_S = 0.02
 """How long an answer takes."""
-
-LEFT_S = 0.05
-"""Between two foldings of the queue's log; the process looks every fifth of a second."""
 
 
 class Quick:
@@ -70,9 +66,8 @@ def report_of(image: Dataset) -> Dataset:
 
 def main(config: Path) -> int:
     """Run it, and return its exit code."""
-    node_module.HOUSEKEEPING_S = LEFT_S
     try:
-        serve(config_from_file(config), lambda read: node_module.Node(read, lambda _: Quick()))
+        serve(config_from_file(config), lambda read: Node(read, lambda _: Quick()))
     except EdgeSacroError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 from pydicom.dataset import Dataset
 
-from edge_sacro.errors import InputRefused, InternalError, UsageError
+from edge_sacro.errors import InputRefused, InternalError, OutputNotWritten, UsageError
 from edge_sacro.node.config import NodeConfig, ObjectKind
 from edge_sacro.node.records import Instance
 from edge_sacro.objects import (
@@ -17,7 +17,6 @@ from edge_sacro.objects import (
     Making,
     NoObject,
     ResultObject,
-    bytes_from_object,
     check_objects,
     header_from_bytes,
     result_objects,
@@ -92,7 +91,7 @@ class Answers:
         self._runtime = runtime
         self.kinds = wanted_kinds(config)
         check_objects(self.kinds)
-        self._pictures = config.http.enabled
+        self._pictures, self._sends = config.http.enabled, bool(config.destinations)
         try:
             check_explains(runtime.bundle.manifest, 1)
         except UsageError:
@@ -110,7 +109,7 @@ class Answers:
 
         Raises:
             BackendError: the backend failed.
-            OutputNotWritten: an object cannot be made of this header.
+            OutputNotWritten: the image was answered, and no report for its destinations can be made of its header.
         """
         assessed = next(self._runtime.assess_each(data, name=f"instance {instance.sequence}"))
         result, radiograph, assessment = assessed
@@ -118,9 +117,12 @@ class Answers:
         files = {REPORT_NAME: text.encode()}
         labels = None if assessment is None else assessment.labels
         made, study = self._made(instance, data, lambda header: Answered(result, header, radiograph, labels))
-        files |= {
-            name_of(each.kind): bytes_from_object(each.dataset) for each in made if isinstance(each, ResultObject)
-        }
+        objects = [each for each in made if isinstance(each, ResultObject)]
+        missing: dict[str, str] = {each.kind: each.reason for each in made if isinstance(each, NoObject)}
+        if "sr" in missing and result.state is not State.REFUSED and self._sends:
+            # An archive that hears nothing would read it as nothing found.
+            raise OutputNotWritten(f"there is an answer and no report of it: {missing['sr']}")
+        files |= {name_of(each.kind): each.content for each in objects}
         if self._pictures and radiograph is not None and result.state is not State.REFUSED:
             files |= self._drawn(assessed, radiograph)
         return Answer(
@@ -132,10 +134,9 @@ class Answers:
             files=files,
             objects=tuple(
                 MadeObject(each.kind, name_of(each.kind), str(each.dataset.SOPClassUID), each.sop_instance_uid)
-                for each in made
-                if isinstance(each, ResultObject)
+                for each in objects
             ),
-            missing={each.kind: each.reason for each in made if isinstance(each, NoObject)},
+            missing=missing,
             timings_ms=result.timings_ms,
         )
 

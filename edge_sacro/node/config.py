@@ -167,9 +167,15 @@ class Sending(_Strict):
 
 
 class Retention(_Strict):
-    """How long files of instances that ended stay; what is known of them without their files stays."""
+    """How long files of instances that ended stay; what is known of them without their files stays.
+
+    Attributes:
+        days: so long, at least.
+        every_s: how often files that may go are looked for, and the queue's log is folded in.
+    """
 
     days: Annotated[float, Field(ge=0, le=3650)] = 30.0
+    every_s: Seconds = 3600.0
 
 
 class NodeConfig(_Strict):

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 STOP_S = 20.0
 """How long what is being assessed or sent may take to come to its end once the node stops."""
 
-HOUSEKEEPING_S = 3600.0
 _MEGABYTE = 1_000_000
 _PURGED_AT_ONCE = 100
 
@@ -166,11 +165,11 @@ class Node:
         return self.worker.busy_s() < 2 * self.config.assessment.deadline_s + 120
 
     def housekeep(self) -> None:
-        """At the start and once an hour: remove files of instances that ended long ago; fold the queue's log.
+        """At the start, and as often as the configuration says: remove files of instances that ended long ago; fold the queue's log.
 
         A hundred instances at a time, so that nobody waits for it; the rest the next time that this is called.
         """
-        if self._housekept is not None and time.monotonic() - self._housekept < HOUSEKEEPING_S:
+        if self._housekept is not None and time.monotonic() - self._housekept < self.config.retention.every_s:
             return
         try:
             ended = self._purge()

@@ -325,11 +325,15 @@ def test_no_identifier_of_a_patient_a_study_or_an_image_leaves_in_log_audit_or_m
     try:
         _send_all(node, tmp_path)
         assert until(lambda: node.store.waiting() == 0 and sum(node.store.counts().values()) == 4, 30)
+        rows = node.store.page(limit=9)
         with urllib.request.urlopen(f"http://127.0.0.1:{node.web.port}/metrics", timeout=10) as answer:
             metrics = answer.read().decode()
     finally:
         node.stop()
         archive.stop()
+    ended = {each.state: each.reason_code for each in rows}
+    # the answer to an image of no study has no report that could be sent: a person has to see that
+    assert ended == {"delivered": None, "refused": "wrong_view", "quarantined": "output_not_written"}
     states = sorted(json.loads(line).get("event", "") for line in (tmp_path / "node.log").read_text().splitlines())
     assert {"received", "assessed", "sent"} <= set(states)
     searched = {
