@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("pynetdicom", reason="the extra 'serve' is not installed")
 from pydicom import dcmread
 from pynetdicom import AE, build_context
 from pynetdicom.sop_class import (

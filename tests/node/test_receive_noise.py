@@ -10,6 +10,10 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("pynetdicom", reason="the extra 'serve' is not installed")
+
 from tests.node.dicom_peers import (
     BOUNDS,
     association_request,

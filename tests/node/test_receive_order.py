@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("pynetdicom", reason="the extra 'serve' is not installed")
+
 from tests.node.dicom_peers import ROOT, eventually, radiograph
 from tests.node.test_receive import store
 

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("pynetdicom", reason="the extra 'serve' is not installed")
 from pydicom import dcmread
 
 from edge_sacro.errors import StorageFailed

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("pynetdicom", reason="the extra 'serve' is not installed")
+
 from edge_sacro.node.commitment import Commitments
 from edge_sacro.node.records import State
 from tests.node.dicom_outbox import SENDING, Queue, destination, sending

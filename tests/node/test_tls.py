@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("pynetdicom", reason="the extra 'serve' is not installed")
 pytest.importorskip("cryptography", reason="the extra 'signing' is not installed")
 
 from edge_sacro.errors import NodeConfigInvalid, PeerFailed
