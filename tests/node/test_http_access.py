@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,30 @@ def test_with_a_token_nothing_of_a_patient_is_told_without_it(tmp_path: Path) ->
         assert client.get("/v1/instances", headers=RIGHT).json()["instances"] == []
         for path in ("/", "/healthz", "/readyz", "/static/app.js", "/openapi.json"):
             assert client.get(path).status_code == 200, path
+
+
+def test_no_way_of_writing_an_address_leads_around_the_token(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node", with_token(tmp_path))
+    with running(node):
+        for path in (
+            "/static/../v1/instances",
+            "/static/%2e%2e/v1/instances",
+            "/static/..%2fv1/instances",
+            "//v1/instances",
+            "/v1/instances/",
+            "/V1/instances",
+            "/v1//instances",
+            "/v1/instances?/static/",
+            "/v1/instances;/static/x",
+            "http://localhost/v1/instances",
+        ):
+            connection = http.client.HTTPConnection("127.0.0.1", node.server.port, timeout=10)
+            connection.putrequest("GET", path, skip_accept_encoding=True)
+            connection.endheaders()
+            answer = connection.getresponse()
+            assert answer.status in (401, 404), path
+            assert b"sequence" not in answer.read(), path
+            connection.close()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ _COPIED = (
     *("sequence", "state", "outcome", "reason_code", "received_at", "finished_at", "via", "peer", "size", "conflict"),
     *("times_received", "attempts"),
 )
-_PICTURES, _SUMMARIES = 4, 4000
+_PICTURES, _SUMMARIES = 2, 4000
 
 
 def media_type(name: str) -> str:
