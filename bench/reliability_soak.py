@@ -21,6 +21,10 @@ KEPT = ("queue.sqlite", "queue.sqlite-wal", "audit.jsonl")
 """What grows with each instance on purpose: the queue keeps what became of it, the audit trail who did what."""
 
 
+QUEUE = 20
+"""Instances that may wait: beyond them the modality is refused, and tries again."""
+
+
 class Sample(NamedTuple):
     """The process and its folder at one moment.
 
@@ -121,7 +125,8 @@ def run_soak(node: NodeProcess, archive: Archive, instances: int, every_s: float
         instances: how many.
         every_s: between two samples.
     """
-    node.settings = {**node.settings, "retention": {"days": 0, "every_s": 0.2}}
+    # A short queue, so that the modality waits for the node and no backlog is taken for growth.
+    node.settings = {**node.settings, "retention": {"days": 0, "every_s": 0.2}, "limits": {"queue": QUEUE}}
     node.start()
     template, began, samples = blank_image(), time.monotonic(), []
     load = Load(node.port, lambda number: numbered(template, "soak", number), most=instances)
