@@ -92,8 +92,12 @@ class WebInstances:
         self._client = _Client(access)
         self._base = access.base
         wanted = dict(_pair(each) for each in queries)
-        studies = [_uid(each, STUDY, access.base) for each in self._pages("/studies", wanted)]
-        self.labels: Sequence[str] = sorted({label for study in studies for label in self._of_study(study)})
+        try:
+            studies = [_uid(each, STUDY, access.base) for each in self._pages("/studies", wanted)]
+            self.labels: Sequence[str] = sorted({label for study in studies for label in self._of_study(study)})
+        except BaseException:
+            self.close()
+            raise
         self.ignored: Sequence[Ignored] = ()
 
     def stamp(self, label: str) -> tuple[int, int] | None:  # noqa: ARG002 - as any source has it
@@ -117,6 +121,10 @@ class WebInstances:
         except InputRefused as refusal:
             return Task(label, refusal, None)
         return Task(label, data, hashlib.sha256(data).hexdigest())
+
+    def close(self) -> None:
+        """Leave the server."""
+        self._client.close()
 
     def _of_study(self, study: str) -> Iterator[str]:
         for each in self._pages(f"/studies/{study}/instances", {"includefield": SERIES}):
@@ -144,6 +152,7 @@ class _Client:
     def __init__(self, access: Access) -> None:
         self._access, self._parts = access, urlsplit(access.base)
         self._mine = threading.local()
+        self._all: set[http.client.HTTPConnection] = set()
         self._tls = None
         if self._parts.scheme == "https":
             try:
@@ -174,6 +183,11 @@ class _Client:
             why = f"status {status}"
         raise PeerFailed(f"it cannot be asked ({why})", source=address)
 
+    def close(self) -> None:
+        """Close every thread's connection; none may be in use."""
+        while self._all:
+            self._all.pop().close()
+
     def _once(self, address: str, accept: str, most: int) -> tuple[int, dict[str, str], bytes]:
         until = time.monotonic() + ANSWER_S
         connection = self._connection()
@@ -192,6 +206,7 @@ class _Client:
             if time.monotonic() > until:
                 raise TimeoutError(f"the answer took more than {ANSWER_S:g} s")
             blocks.append(block)
+        answer.close()  # read to its end, which the connection is told only now
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, b"".join(blocks)
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -203,12 +218,14 @@ class _Client:
             else:
                 connection = http.client.HTTPConnection(host, port, timeout=SILENCE_S)
             self._mine.connection = connection
+            self._all.add(connection)
         return connection
 
     def _forget(self) -> None:
         connection = getattr(self._mine, "connection", None)
         if connection is not None:
             connection.close()
+            self._all.discard(connection)
             self._mine.connection = None
 
 

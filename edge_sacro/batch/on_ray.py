@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,9 @@ QUIET = {
 }
 """Nothing is reported to anyone, and no environment is made on the nodes."""
 
-NODE_S = 2.0
-"""After an actor died, so long until it is asked whether its node is still there."""
+DIED_S, SILENT_S = 2.0, 20.0
+"""How long it is open whether a lost actor's node is away too: where Ray says that the actor's process died, and where
+it only cannot be reached. Ray misses a node that was cut off after 10 to 15 s."""
 
 STARTS = 3
 """Actors that may die at their start, one after another, before the batch ends."""
@@ -82,6 +84,15 @@ class _Worker:
     answered: int = 0
 
 
+@dataclass(frozen=True)
+class _Verdict:
+    """A task that was lost, and until when its node may turn out to be away."""
+
+    event: Event
+    node: str
+    until: float
+
+
 class RayPool:
     """Actors of a Ray cluster; see :class:`edge_sacro.batch.tasks.Pool`.
 
@@ -98,7 +109,7 @@ class RayPool:
         BatchError: the cluster cannot be reached.
     """
 
-    def __init__(  # noqa: PLR0913 - the last two by keyword alone
+    def __init__(
         self,
         recipe: Recipe,
         bundle: bytes,
@@ -115,6 +126,7 @@ class RayPool:
         options = {"num_cpus": recipe.threads, "max_restarts": 0, "max_task_retries": 0}
         self._kind = self._ray.remote(kind).options(**options, scheduling_strategy="SPREAD")
         self._workers: list[_Worker] = []
+        self._undecided: list[_Verdict] = []
         self._died_at_start, self._ready_at = 0, time.monotonic()
         self.told: Told | None = None
         self._fill()
@@ -125,7 +137,7 @@ class RayPool:
 
     def working(self) -> int:
         """How many tasks are at a worker."""
-        return sum(each.task is not None for each in self._workers)
+        return sum(each.task is not None for each in self._workers) + len(self._undecided)
 
     def workers(self) -> int:
         """How many workers are ready."""
@@ -144,14 +156,16 @@ class RayPool:
     def wait(self, seconds: float) -> list[Event]:
         """The tasks that ended, at the latest after that time."""
         waiting = {each.waits_for: each for each in self._workers if each.waits_for is not None}
+        ready: list[Any] = []
         if not waiting:
             time.sleep(seconds)
-            return []
-        ready, _ = self._ray.wait(list(waiting), num_returns=1, timeout=seconds)
+        else:
+            ready, _ = self._ray.wait(list(waiting), num_returns=1, timeout=seconds)
         if ready:
             ready, _ = self._ray.wait(list(waiting), num_returns=len(waiting), timeout=0)
         events = [event for ref in ready if (event := self._received(waiting[ref])) is not None]
         events += [event for each in list(self._workers) if (event := self._over_limit(each)) is not None]
+        events += self._verdicts()
         self._fill()
         return events
 
@@ -215,28 +229,32 @@ class RayPool:
         return None
 
     def _lost(self, worker: _Worker, why: str, error: Exception | None) -> Event | None:
-        """An actor has gone: the task is not blamed where its node has gone too."""
+        """An actor has gone. Its task is not blamed where its node has gone too, which Ray may notice later."""
         task, told = worker.task, worker.told
         self._end(worker)
-        gone = error is not None and worker.node is not None and self._node_gone(worker.node)
         if told is None:
             self._died_at_start += 1
             if self._died_at_start >= STARTS:
                 raise BatchError(f"{STARTS} actors died at their start; the last one: {error}")
         if task is None:
             return None
-        return Event(task, None, why, blamed=not gone, place=told.place if told else "")
+        event = Event(task, None, why, place=told.place if told else "")
+        if error is None or worker.node is None:
+            return event
+        seconds = DIED_S if isinstance(error, self._ray.exceptions.ActorDiedError) else SILENT_S
+        self._undecided.append(_Verdict(event, worker.node, time.monotonic() + seconds))
+        return None
 
-    def _node_gone(self, node: str) -> bool:
-        """Whether Ray has noticed that a node is away; it is given a moment to."""
-        until = time.monotonic() + NODE_S
-        while True:
-            alive = {each["NodeID"] for each in self._ray.nodes() if each["Alive"]}
-            if node not in alive:
-                return True
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.1)
+    def _verdicts(self) -> Iterator[Event]:
+        """The lost tasks of which it is known by now whether they are to be blamed."""
+        if not self._undecided:
+            return
+        alive = {each["NodeID"] for each in self._ray.nodes() if each["Alive"]}
+        for verdict in list(self._undecided):
+            gone = verdict.node not in alive
+            if gone or time.monotonic() > verdict.until:
+                self._undecided.remove(verdict)
+                yield replace(verdict.event, blamed=not gone)
 
     def _end(self, worker: _Worker) -> None:
         self._workers.remove(worker)

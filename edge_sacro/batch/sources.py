@@ -40,6 +40,10 @@ class Instances(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of whatever instances are fetched over."""
+        ...
+
 
 class FolderInstances:
     """The files that paths mean, as ``edge-sacro infer`` takes them."""
@@ -69,3 +73,6 @@ class FolderInstances:
         except InputRefused as refusal:
             return Task(label, refusal, None, stamp)
         return Task(label, data, hashlib.sha256(data).hexdigest(), stamp)
+
+    def close(self) -> None:
+        """Nothing is held."""

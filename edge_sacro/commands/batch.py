@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,10 +90,12 @@ def batch(source: tuple[str, ...], **options: Any) -> int:
     from edge_sacro.errors import InputNotFound
 
     loaded = load_bundle(options["bundle"], trust_from_options(options["trust"], options["state"]))
-    instances = _instances(source, options)
-    if not instances.labels:
-        raise InputNotFound("it holds no DICOM file", source=", ".join(source))
-    with Watcher(options["every_s"], lambda line: click.echo(line, err=True)) as watch:
+    with (
+        closing(_instances(source, options)) as instances,
+        Watcher(options["every_s"], lambda line: click.echo(line, err=True)) as watch,
+    ):
+        if not instances.labels:
+            raise InputNotFound("it holds no DICOM file", source=", ".join(source))
         outcome = run_batch(instances, loaded, _setup(options), _plan(options), watch=watch)
     _say(outcome, as_json=options["as_json"])
     return SET_ASIDE_EXIT_CODE if outcome.tally.states["set_aside"] else 0

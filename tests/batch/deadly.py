@@ -52,6 +52,15 @@ def run_stillborn(pipe: Connection, recipe: Recipe) -> None:
     os._exit(9)
 
 
+class DeadlyRemote(Remote):
+    """An actor that a certain instance kills."""
+
+    def answer(self, task: Task) -> Answer:
+        if isinstance(task.content, bytes) and DIES in task.content:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().answer(task)
+
+
 class SlowRemote(Remote):
     """An actor that takes its time, so that a node can be killed in the middle of it."""
 

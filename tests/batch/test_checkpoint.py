@@ -101,9 +101,11 @@ def test_a_disk_that_is_full_leaves_whole_lines_and_says_so(tmp_path: Path, monk
     with opened(tmp_path) as checkpoint:
         monkeypatch.setattr(os, "write", write)
         kept = 0
+        while room[0] > 150:
+            add(checkpoint, task(str(kept), str(kept)))
+            kept += 1
         with pytest.raises(OutputNotWritten, match="No space left") as full:
-            for kept in range(100):
-                add(checkpoint, task(str(kept), str(kept)))
+            add(checkpoint, task("large", "large"), "x" * 200)
         assert "goes on" in full.value.remedy
         room[0] = 10_000
         add(checkpoint, task("later", "later"))

@@ -19,6 +19,10 @@ RECIPE = Recipe("bundle", "f" * 64, "onnxruntime", "fp32", "accuracy", 1)
 TOLD = Told("1", "f" * 64, {"name": "onnxruntime", "version": "1", "precision": "fp32"}, "here/1")
 
 
+Fate = Callable[[Task, int, bool], list[Event] | None]
+"""What becomes of a task, by its try and whether it is alone; None for an answer."""
+
+
 class Given:
     """Instances whose bytes are known here."""
 
@@ -28,14 +32,17 @@ class Given:
         self.content = content
         self.labels = list(content)
 
-    def stamp(self, label: str) -> tuple[int, int] | None:
+    def stamp(self, _label: str) -> tuple[int, int] | None:
         return None
 
-    def fetch(self, label: str, *, whole: bool = True) -> Task:
+    def fetch(self, label: str, *, whole: bool = True) -> Task:  # noqa: ARG002
         data = self.content[label]
         if data is None:
             return Task(label, InputNotFound("it is not there"), None)
         return Task(label, data, hashlib.sha256(data).hexdigest())
+
+    def close(self) -> None:
+        pass
 
 
 class Scripted:
@@ -43,7 +50,7 @@ class Scripted:
 
     told: Told | None = TOLD
 
-    def __init__(self, fate: Callable[[Task, int, bool], list[Event] | None], workers: int = 2) -> None:
+    def __init__(self, fate: Fate = lambda *_: None, workers: int = 2) -> None:
         self._fate, self._workers, self._alone = fate, workers, False
         self._sent: deque[Task] = deque()
         self.tries: dict[str, int] = {}
@@ -62,7 +69,7 @@ class Scripted:
         self._sent.append(task)
         self.tries[task.label] = self.tries.get(task.label, 0) + 1
 
-    def wait(self, seconds: float) -> list[Event]:
+    def wait(self, _seconds: float) -> list[Event]:
         if not self._sent:
             return []
         task = self._sent.popleft()
@@ -145,7 +152,7 @@ def test_an_innocent_task_gets_its_answer_alone(tmp_path: Path) -> None:
 
 
 def test_copies_of_one_instance_are_assessed_once(tmp_path: Path) -> None:
-    pool = Scripted(lambda task, tries, alone: None)
+    pool = Scripted()
     driver, found = drive(tmp_path, Given({"c": b"1", "a": b"1", "b": b"2", "d": b"1"}), pool)
     assert found == ["a=c=d negative", "b negative"]
     assert len(pool.raw) == 2
@@ -162,7 +169,7 @@ def test_copies_of_an_instance_that_is_set_aside_are_set_aside_with_it(tmp_path:
 
 
 def test_an_instance_without_bytes_has_a_row_of_its_own(tmp_path: Path) -> None:
-    _, found = drive(tmp_path, Given({"a": None, "b": None}), Scripted(lambda task, tries, alone: None))
+    _, found = drive(tmp_path, Given({"a": None, "b": None}), Scripted())
     assert found == ["a negative", "b negative"]
 
 
@@ -175,8 +182,8 @@ def test_a_batch_that_is_stopped_keeps_what_it_has_and_goes_on(tmp_path: Path) -
 
     many = Given({f"{index:02}": bytes([index]) for index in range(20)})
     with pytest.raises(BatchStopped, match="of 20 instances have their answer"):
-        drive(tmp_path, many, Scripted(lambda task, tries, alone: None), stopping=stopping)
-    pool = Scripted(lambda task, tries, alone: None)
+        drive(tmp_path, many, Scripted(), stopping=stopping)
+    pool = Scripted()
     driver, found = drive(tmp_path, many, pool)
     assert len(found) == 20
     assert 0 < driver.counts.resumed == 20 - len(pool.tries)
@@ -189,7 +196,7 @@ def test_workers_that_are_lost_one_after_another_end_the_batch(tmp_path: Path) -
     many = Given({f"{index:02}": bytes([index]) for index in range(IN_A_ROW + 5)})
     with pytest.raises(BatchError, match="no device"):
         drive(tmp_path, many, Scripted(broken))
-    driver, found = drive(tmp_path, many, Scripted(lambda task, tries, alone: None))
+    _, found = drive(tmp_path, many, Scripted())
     assert len(found) == IN_A_ROW + 5, "none of them was set aside for it"
 
 

@@ -205,7 +205,9 @@ def test_an_instance_that_takes_its_worker_down_is_set_aside_and_the_others_answ
     assert {row["state"] for row in rows_of(out)} == STATES
 
 
-def test_workers_are_replaced_after_so_many_instances(folder: Path, bundle: Bundle, table: Path, tmp_path: Path) -> None:
+def test_workers_are_replaced_after_so_many_instances(
+    folder: Path, bundle: Bundle, table: Path, tmp_path: Path
+) -> None:
     seen: set[int] = set()
     pools: list[LocalPool] = []
 
