@@ -96,6 +96,7 @@ class Node:
         self.intake = Intake(self.spool, self.store, self.journal, self.config.limits.queue)
         self.assessing: Assessing | None = Assessing(BUNDLE, 0.03)
         self.failed: list[StorageFailed] = []
+        self.goes_on = True
         self.services = Services(
             self.config,
             self.spool,
@@ -103,6 +104,7 @@ class Node:
             self.intake,
             self.journal,
             assessing=lambda: self.assessing,
+            alive=lambda: self.goes_on,
             storage_failed=self.failed.append,
         )
         self.app = app_from_node(self.services)

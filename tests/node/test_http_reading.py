@@ -151,6 +151,8 @@ def test_the_node_tells_how_it_is(client: httpx.Client, node: Node, radiograph: 
     node.assessing = None
     assert client.get("/readyz").status_code == 503
     assert client.get("/healthz").json() == {"status": "ok"}, "alive, and not ready"
+    node.goes_on = False
+    assert (client.get("/healthz").status_code, client.get("/healthz").json()) == (503, {"status": "stuck"})
     client.post("/v1/instances", content=radiograph, headers=DICOM)
     status = client.get("/v1/node").json()
     assert status["ready"] is False
