@@ -10,7 +10,9 @@ that is synced takes it along. Losing power can take receptions off the trail th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from edge_sacro.node.audit import AuditTrail
@@ -18,6 +20,19 @@ from edge_sacro.node.records import Accepted, DeliveryState, NewDelivery, Outcom
 from edge_sacro.node.store import Store
 
 _ARRIVED = {DeliveryState.STORED: "stored", DeliveryState.COMMITTED: "committed", DeliveryState.REJECTED: "rejected"}
+
+
+_acting: ContextVar[str | None] = ContextVar("acting", default=None)
+
+
+@contextmanager
+def acting(actor: str) -> Iterator[None]:
+    """Have what is done in this block recorded as this one's doing."""
+    token = _acting.set(actor)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
 
 
 class AuditedStore(Store):
@@ -94,10 +109,20 @@ class AuditedStore(Store):
         instance = self.instance(sequence)
         if instance is None or instance.state != State.QUARANTINED:
             return False
-        self.trail.append("requeued", sync=True, actor=self._actor, instance=sequence)
+        self.trail.append("requeued", sync=True, actor=_acting.get() or self._actor, instance=sequence)
         return super().requeue(sequence)
 
     def purged(self, sequence: int) -> None:
         """As of the queue."""
         self.trail.append("purged", sync=False, actor=self._actor, instance=sequence)
         super().purged(sequence)
+
+    def accessed(self, sequence: int, actor: str, what: str) -> None:
+        """Record that somebody was given something of an instance; not synced for itself.
+
+        Args:
+            sequence: the instance's number.
+            actor: who.
+            what: the report, a result's name, or the pixels.
+        """
+        self.trail.append("accessed", sync=False, actor=actor, instance=sequence, what=what)

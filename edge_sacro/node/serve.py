@@ -165,7 +165,7 @@ class Node:
         return self.worker.busy_s() < 2 * self.config.assessment.deadline_s + 120
 
     def housekeep(self) -> None:
-        """At the start, and as often as the configuration says: remove files of instances that ended long ago; fold the queue's log.
+        """Remove files of instances that ended long ago, and fold the queue's log, as often as the configuration says.
 
         A hundred instances at a time, so that nobody waits for it; the rest the next time that this is called.
         """
@@ -226,6 +226,7 @@ class Node:
             assessing=self._assessing,
             problems=self.problems,
             storage_failed=self.halt.fail,
+            accessed=self.store.accessed,
         )
         self._metrics = services.metrics
         self.web = WebServer(self.config.http, app_from_node(services))

@@ -28,6 +28,7 @@ from bench.reliability_quick import Quick
 from edge_sacro.cli import main
 from edge_sacro.errors import BackendFailed, NodeError
 from edge_sacro.node import process, proof, systemd
+from edge_sacro.node.audit_check import records_from_file
 from edge_sacro.node.config import NodeConfig
 from edge_sacro.node.records import DeliveryState, NewDelivery, Outcome, Received
 from edge_sacro.node.serve import Node
@@ -326,6 +327,7 @@ def test_no_identifier_of_a_patient_a_study_or_an_image_leaves_in_log_audit_or_m
         _send_all(node, tmp_path)
         assert until(lambda: node.store.waiting() == 0 and sum(node.store.counts().values()) == 4, 30)
         rows = node.store.page(limit=9)
+        _read_and_requeue(node)
         with urllib.request.urlopen(f"http://127.0.0.1:{node.web.port}/metrics", timeout=10) as answer:
             metrics = answer.read().decode()
     finally:
@@ -347,6 +349,21 @@ def test_no_identifier_of_a_patient_a_study_or_an_image_leaves_in_log_audit_or_m
     # the search does find them where they belong
     (report,) = (tmp_path / "node" / "results").glob("*1/sr.dcm")
     assert "PID-4711-0815" in _found(report.read_bytes().decode("latin-1"))
+
+
+def _read_and_requeue(node: Node) -> None:
+    """What a person does at the page: look at a report, have another instance tried again."""
+    base = f"http://127.0.0.1:{node.web.port}/v1/instances"
+    with urllib.request.urlopen(f"{base}/1/report", timeout=10) as answer:  # noqa: S310 - our own node
+        assert json.load(answer)["results"]
+    request = urllib.request.Request(f"{base}/3/requeue", b"", {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+        assert answer.status == 200
+    assert until(lambda: node.store.waiting() == 0)
+    records = list(records_from_file(node.config.folder / "audit.jsonl"))
+    done = [(each["event"], each.get("instance")) for each in records if str(each.get("actor")).startswith("http:")]
+    assert ("accessed", 1) in done
+    assert ("requeued", 3) in done
 
 
 def _found(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse
 
+from edge_sacro.node.audited import acting
 from edge_sacro.node.records import Accepted, Instance, State
 from edge_sacro.node.web import views
 from edge_sacro.node.web.access import peer_of
@@ -175,6 +176,7 @@ def report(request: Request, sequence: Sequence) -> Response:
     found = views_of(request).known(sequence)
     if found.report is None or found.state not in ENDED:
         raise Problem(404, "no_report", f"there is no report of instance {sequence} (yet)", "Ask again later.")
+    views_of(request).services.accessed(sequence, peer_of(request), "report")
     return Response(found.report, media_type="application/json")
 
 
@@ -190,6 +192,7 @@ def result_file(
     """One of the files that were made of an instance."""
     shown = views_of(request)
     place = shown.result_place(shown.known(sequence), name)
+    shown.services.accessed(sequence, peer_of(request), name)
     return FileResponse(place, media_type=views.media_type(name), filename=f"{sequence}-{name}")
 
 
@@ -218,6 +221,7 @@ def pixels(request: Request, sequence: Sequence, size: Size = 2048) -> Response:
     """uint16, little-endian, row after row, as ``image`` describes them."""
     shown = views_of(request)
     picture = shown.picture(shown.known(sequence), size)
+    shown.services.accessed(sequence, peer_of(request), "pixels")
     return Response(picture.levels.astype("<u2", copy=False).tobytes(), media_type="application/octet-stream")
 
 
@@ -231,7 +235,9 @@ def requeue(request: Request, sequence: Sequence) -> Entry:
     """An operator's wish; only an instance in quarantine is taken."""
     shown = views_of(request)
     shown.known(sequence)
-    if not shown.services.store.requeue(sequence):
+    with acting(peer_of(request)):
+        requeued = shown.services.store.requeue(sequence)
+    if not requeued:
         remedy = "Only an instance that was set aside can be tried again."
         raise Problem(409, "not_quarantined", f"instance {sequence} is not set aside", remedy)
     shown.services.journal.event("requeued", instance=sequence, via="http")

@@ -40,6 +40,10 @@ def _nothing_to_stop(_error: StorageFailed) -> None:
     return
 
 
+def _nothing_to_record(_sequence: int, _actor: str, _what: str) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class Services:
     """The node, as the HTTP interface sees it.
@@ -51,6 +55,7 @@ class Services:
             is. Called from several threads.
         alive: whether the assessor goes on; where it does not, ``/healthz`` says so to whoever restarts nodes.
         storage_failed: called once the disk failed under a request, so that the node stops.
+        accessed: records that somebody (second) took something (third) of an instance (first).
         metrics: what is counted; ``observe`` is called by whoever assesses.
     """
 
@@ -63,4 +68,5 @@ class Services:
     problems: Callable[[], tuple[str, ...]] = _nothing_to_tell
     alive: Callable[[], bool] = _goes_on
     storage_failed: Callable[[StorageFailed], None] = _nothing_to_stop
+    accessed: Callable[[int, str, str], None] = _nothing_to_record
     metrics: NodeMetrics = field(default_factory=NodeMetrics)
