@@ -106,6 +106,8 @@ def test_the_wheel_holds_the_device_and_nothing_of_the_workshop(tmp_path: Path) 
     assert expected <= code, "files that are tracked are missing from the wheel"
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"edge_sacro"}
     assert "edge_sacro/bundles/demonstration/manifest.json" in code
+    for name in ("edge_sacro.h", "edge_sacro.c", *(f"binaries/{m}/libedge_sacro.so" for m in ("x86_64", "aarch64"))):
+        assert f"edge_sacro/embed/{name}" in code
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert sum(zipfile.ZipFile(wheel).getinfo(name).file_size for name in code if name.endswith(".onnx")) <= 8 << 20
 

@@ -1,4 +1,4 @@
-"""What ships of the C interface: the functions of the header and no other, for old systems too, built from its sources."""
+"""What ships of the C interface: the header's functions and no other, for old systems too, built from its sources."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_the_runtime_gives_up_shortly_before_its_end(
 ) -> None:
     ours, its = console
     with Runtime(slow, threads=1) as runtime:
-        for number, deadline_ms in ((1, 300), (2, 60_000)):
+        for number, deadline_ms in ((1, 100), (2, 60_000)):
             ours.sendall(ask(wire.FILE, number, str(drawing).encode(), deadline_ms=deadline_ms))
             worker._answer(its, runtime)
     kind, _, body, _ = received(ours)
