@@ -18,13 +18,16 @@ from edge_sacro.commands.engine import engine as engine_group
 from edge_sacro.commands.engine import opener_from_store
 from edge_sacro.commands.evaluate import evaluate as evaluate_command
 from edge_sacro.commands.grade import grade as grade_command
+from edge_sacro.commands.kit import kit as kit_group
 from edge_sacro.commands.ledger import keeper_from_options
 from edge_sacro.commands.ledger import ledger as ledger_command
 from edge_sacro.commands.objects import Objects, object_options
 from edge_sacro.commands.parity import parity as parity_command
 from edge_sacro.commands.reference import reference as reference_group
+from edge_sacro.commands.selftest import selftest as selftest_command
 from edge_sacro.commands.serve import node as node_group
 from edge_sacro.commands.serve import serve as serve_command
+from edge_sacro.commands.triton import triton as triton_group
 from edge_sacro.errors import InputNotFound
 
 if TYPE_CHECKING:
@@ -43,8 +46,9 @@ def main() -> None:
 
 
 GROUPS: tuple[click.Command, ...] = (
-    *(batch_command, bench_group, bundle_group, embed_command, engine_group, reference_group),
+    *(batch_command, bench_group, bundle_group, embed_command, engine_group, reference_group, triton_group),
     *(grade_command, parity_command, evaluate_command, ledger_command, serve_command, node_group),
+    *(kit_group, selftest_command),
 )
 """Commands that have a file of their own in ``edge_sacro.commands``."""
 
