@@ -127,7 +127,8 @@ class Door:
         if not self._open:
             return
         self._open = False
-        self._rouse.send(b"\0")
+        with contextlib.suppress(OSError):  # it failed and has closed everything
+            self._rouse.send(b"\0")
         self._thread.join()
 
     def _run(self) -> None:
@@ -135,6 +136,12 @@ class Door:
             self._serve()
         except Exception as error:  # noqa: BLE001 - a node that nobody can reach must not look as if it ran
             self._keeper.deaf(error)
+        finally:
+            for each in list(self._waiting.values()):
+                self._send_away(each)
+            self._selector.close()
+            for end in (self._listener, self._rouse, self._roused):
+                end.close()
 
     def _serve(self) -> None:
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -148,11 +155,6 @@ class Door:
                 elif (waiting := self._waiting.get(key.fd)) is not None:
                     self._listen(waiting)
             self._expire()
-        for each in list(self._waiting.values()):
-            self._send_away(each)
-        self._selector.close()
-        for end in (self._listener, self._rouse, self._roused):
-            end.close()
 
     def _welcome(self) -> None:
         """Let one in to wait."""
@@ -220,7 +222,11 @@ class Door:
         del self._waiting[waiting.connection.fileno()]
         waiting.connection.settimeout(self._bounds.pdu_s)
         caller = Caller(waiting.connection, waiting.address, called, calling, bytes(waiting.said))
-        rejection = self._keeper.admit(caller)
+        try:
+            rejection = self._keeper.admit(caller)
+        except BaseException:
+            waiting.connection.close()
+            raise
         if rejection is None:
             return
         waiting.connection.setblocking(False)

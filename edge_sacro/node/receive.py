@@ -153,7 +153,11 @@ class Receiver:
                 self.complain("too_many", caller.address)
                 return BUSY
             idlest.cut("idle_when_full")
-        self._begin(caller, sends)
+        try:
+            self._begin(caller, sends)
+        except RuntimeError:  # the system gives no more threads
+            self.complain("no_threads", caller.address)
+            return BUSY
         return None
 
     def complain(self, kind: str, address: str) -> None:
@@ -184,7 +188,12 @@ class Receiver:
         association.bind(evt.EVT_N_EVENT_REPORT, self._report)
         with self._lock:
             self._associations.add(association)
-        association.start()
+        try:
+            association.start()
+        except RuntimeError:
+            with self._lock:
+                self._associations.discard(association)
+            raise
 
     def _association_ended(self, association: GuardedAssociation) -> None:
         association.dimse.close()
@@ -208,7 +217,7 @@ class Receiver:
         except Exception as error:  # noqa: BLE001 - a defect of ours: the peer gets an answer, the log the cause
             incoming.discard()
             self._journal.event("not_received", error=InternalError.code, cause=type(error).__name__)
-            return _answer(NOT_UNDERSTOOD, InternalError.code)
+            return _answer(OUT_OF_RESOURCES if isinstance(error, OSError) else NOT_UNDERSTOOD, InternalError.code)
         finally:
             association.dimse.answered(incoming)
         return _answer(SUCCESS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,6 +126,11 @@ class Pacs:
         if not self.commitment_status:
             threading.Thread(target=self.on_asked, args=(event, information)).start()
         return self.commitment_status, None
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def destination(port: int, **more: Any) -> Destination:

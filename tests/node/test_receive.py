@@ -225,12 +225,13 @@ def test_after_the_storage_failed_nothing_more_is_acknowledged(tmp_path: Path) -
         assert node.store.page(limit=10) == []
 
 
-def test_a_defect_of_ours_is_answered_and_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("error", "status"), [(ZeroDivisionError(), 0xC000), (OSError(24, "x"), 0xA700)])
+def test_a_defect_of_ours_is_answered_and_told(tmp_path: Path, error: Exception, status: int) -> None:
     path = radiograph(tmp_path / "image.dcm")
-    with receiving(tmp_path, intake=lambda *parts: FailingIntake(*parts, error=ZeroDivisionError(), late=True)) as node:
-        assert store(node.address, path) == 0xC000
+    with receiving(tmp_path, intake=lambda *parts: FailingIntake(*parts, error=error, late=True)) as node:
+        assert store(node.address, path) == status
         (told,) = node.events("not_received")
-        assert told["cause"] == "ZeroDivisionError"
+        assert told["cause"] == type(error).__name__
         assert node.leftovers() == []
 
 

@@ -17,16 +17,11 @@ from edge_sacro.errors import StorageFailed
 from edge_sacro.node.config import Sending
 from edge_sacro.node.records import DeliveryState, State
 from edge_sacro.node.retry import Backoff, state_from_status
-from tests.node.dicom_outbox import PACS, SENDING, Pacs, Queue, destination, sending
+from tests.node.dicom_outbox import PACS, SENDING, Pacs, Queue, destination, free_port, sending
 from tests.node.dicom_peers import data_set_bytes, eventually
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 """pynetdicom's own server, which stands for the destination, does not close every socket."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.mark.parametrize(

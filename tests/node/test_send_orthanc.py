@@ -17,9 +17,8 @@ pytest.importorskip("pynetdicom", reason="the extra 'serve' is not installed")
 
 from edge_sacro.node.commitment import Commitments
 from edge_sacro.node.records import State
-from tests.node.dicom_outbox import SENDING, Queue, destination, sending
+from tests.node.dicom_outbox import SENDING, Queue, destination, free_port, sending
 from tests.node.dicom_peers import US, data_set_bytes, eventually, receiving
-from tests.node.test_send import free_port
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("/usr/sbin/Orthanc")
 pytestmark = [

@@ -21,7 +21,7 @@ from edge_sacro.node.records import State
 from edge_sacro.node.send import Sender
 from edge_sacro.node.tls import client_context, server_context
 from tests.node.certificates import Authority
-from tests.node.dicom_outbox import SENDING, Queue, destination
+from tests.node.dicom_outbox import PACS, SENDING, Queue, destination, free_port, sending
 from tests.node.dicom_peers import (
     BOUNDS,
     MODALITY,
@@ -158,6 +158,22 @@ def test_a_plain_destination_does_not_answer_a_tls_call(tmp_path: Path) -> None:
     ours = Authority(tmp_path)
     with receiving(tmp_path) as node, pytest.raises(PeerFailed, match="unreachable"):
         calls(node, ours.issue("node"))
+
+
+@needs_dcmtk
+def test_results_go_to_dcmtk_over_tls(tmp_path: Path) -> None:
+    ours, queue, port = Authority(tmp_path), Queue(tmp_path / "node"), free_port()
+    queue.add("1.2.1")
+    theirs, kept = ours.issue("pacs"), tmp_path / "kept"
+    kept.mkdir()
+    tls = ["+tls", theirs.key, theirs.certificate, "+cf", theirs.authority]
+    with subprocess.Popen(["storescp", *tls, "-aet", PACS, "-od", kept, str(port)]) as server:
+        try:
+            with sending(queue, destination(port, tls=ours.issue("node"))):
+                assert eventually(lambda: queue.instance_states() == [State.DELIVERED])
+        finally:
+            server.terminate()
+    assert len(list(kept.iterdir())) == 1
 
 
 def test_a_destination_whose_certificates_cannot_serve_is_refused_at_the_start(tmp_path: Path) -> None:
