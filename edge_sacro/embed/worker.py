@@ -213,7 +213,9 @@ def _limit(memory: int) -> None:
     """No more private memory than allowed, no core file of a patient's image, and the first to go where memory ends."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]  # of the console itself; nobody may raise it
+        allowed = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")
 

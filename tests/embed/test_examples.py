@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -80,6 +81,21 @@ def test_the_example_over_http_shows_the_nodes_answer_and_its_refusals(study: Se
     assert "[not_dicom]" in refused
     gone = run(sys.executable, client, node.url, study[0], code=1)
     assert "the node does not answer" in gone
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
+def test_the_example_with_curl_gets_the_result(study: Sequence[Path], tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("httpx")
+    from tests.node.http_node import Node, assessing_soon, canned_report, running
+
+    page = (ROOT / "docs" / "embedding.md").read_text()
+    (line,) = re.findall(r"^curl .*$", page, re.MULTILINE)
+    node = Node(tmp_path / "node")
+    with running(node), assessing_soon(node):
+        command = line.replace("http://127.0.0.1:8042", node.url).replace("study.dcm", str(study[0]))
+        answer = json.loads(run("bash", "-c", command))
+    assert answer["result"]["state"] == canned_report().results[0].state.value
 
 
 def test_the_example_in_csharp_shows_what_the_library_answers(study: Sequence[Path], tmp_path: Path) -> None:

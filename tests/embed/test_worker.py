@@ -144,6 +144,18 @@ def test_options_that_cannot_be_meant_are_refused() -> None:
     assert "maker.pub" in str(refused.value)
 
 
+@pytest.mark.parametrize(("hard", "allowed"), [(worker.resource.RLIM_INFINITY, 5000), (3000, 3000), (9000, 5000)])
+def test_the_limit_of_memory_is_the_lower_of_the_options_and_the_consoles(
+    monkeypatch: pytest.MonkeyPatch, hard: int, allowed: int
+) -> None:
+    found: dict[int, tuple[int, int]] = {}
+    monkeypatch.setattr(worker.resource, "getrlimit", lambda _: (hard, hard))
+    monkeypatch.setattr(worker.resource, "setrlimit", found.__setitem__)
+    monkeypatch.setattr(worker.Path, "write_text", lambda *_: 0)
+    worker._limit(5000)
+    assert found == {worker.resource.RLIMIT_DATA: (allowed, allowed), worker.resource.RLIMIT_CORE: (0, 0)}
+
+
 def test_texts_are_cut_between_characters() -> None:
     assert wire.cut("räntgen", 60) == "räntgen".encode()
     for size in range(10, 20):
