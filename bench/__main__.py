@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from bench.batch_command import batch
 from bench.budgets_command import budgets
 from bench.factory_command import factory
 from bench.gpu_command import gpu
@@ -20,6 +21,7 @@ def main() -> None:
     """Measure bundles and published systems: beside FP32, beside peers, against budgets."""
 
 
+main.add_command(batch)
 main.add_command(budgets)
 main.add_command(factory)
 main.add_command(growth)
