@@ -28,7 +28,6 @@ from edge_sacro.commands.selftest import selftest as selftest_command
 from edge_sacro.commands.serve import node as node_group
 from edge_sacro.commands.serve import serve as serve_command
 from edge_sacro.commands.triton import triton as triton_group
-from edge_sacro.commands.triton import triton as triton_group
 from edge_sacro.errors import InputNotFound
 
 if TYPE_CHECKING:
