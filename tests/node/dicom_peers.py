@@ -22,6 +22,7 @@ from pydicom import dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 from pynetdicom import AE
+from pynetdicom.sop_class import Verification
 
 from edge_sacro.node.config import Dicom, Peer
 from edge_sacro.node.guard import Bounds
@@ -233,3 +234,28 @@ def trickling(connection: socket.socket, content: bytes, apart_s: float) -> Iter
     finally:
         enough.set()
         thread.join()
+
+
+def echoes(address: tuple[str, int]) -> bool:
+    """Whether an honest peer gets through."""
+    entity = AE(MODALITY)
+    entity.acse_timeout = entity.connection_timeout = entity.dimse_timeout = 3
+    entity.add_requested_context(Verification)
+    association = entity.associate(*address, ae_title=US)
+    if not association.is_established:
+        return False
+    status = association.send_c_echo()
+    association.release()
+    return "Status" in status and int(status.Status) == 0
+
+
+@contextlib.contextmanager
+def idle(address: tuple[str, int], count: int) -> Iterator[list[socket.socket]]:
+    """Connections that say nothing."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection(address)) for _ in range(count)]
+
+
+def waits(node: Receiving, count: int) -> bool:
+    """Whether so many connections come to wait at the door."""
+    return eventually(lambda: len(node.receiver._door._waiting) == count)
