@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_sacro.batch.assess import Assessing, error_from_failure, failure_from_error
 from edge_sacro.batch.tasks import Answer, Event, Failure, Limits, Recipe, Task, Told
-from edge_sacro.errors import BackendUnavailable, BatchError, EdgeSacroError
+from edge_sacro.errors import BackendUnavailable, BatchError, EdgeSacroError, UsageError
 
 if TYPE_CHECKING:
     import ray
@@ -267,6 +267,8 @@ class RayPool:
 
 def _connected(address: str | None, processors: int) -> Any:
     """Ray, connected to a cluster."""
+    if address is not None and "://" in address:
+        raise UsageError("the driver runs on a node of the cluster", source=address, remedy="Give HOST:PORT.")
     os.environ.update(QUIET)
     try:
         import ray

@@ -96,7 +96,10 @@ def batch(source: tuple[str, ...], **options: Any) -> int:
     ):
         if not instances.labels:
             raise InputNotFound("it holds no DICOM file", source=", ".join(source))
-        outcome = run_batch(instances, loaded, _setup(options), _plan(options), watch=watch)
+        plan = _plan(options)
+        if plan.engine == "local":
+            loaded = loaded.without_files()  # each worker reads them, and they are large
+        outcome = run_batch(instances, loaded, _setup(options), plan, watch=watch)
     _say(outcome, as_json=options["as_json"])
     return SET_ASIDE_EXIT_CODE if outcome.tally.states["set_aside"] else 0
 
