@@ -30,6 +30,9 @@ IMPLICIT_LE = "1.2.840.10008.1.2"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
 UNDEFINED = 0xFFFFFFFF
+MOST_ELEMENTS = 65_536
+"""Elements of the data set itself. Real headers have hundreds; deflated zeros are millions, and a minute of work."""
+
 _LONG_VR = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
@@ -191,12 +194,15 @@ def _elements(data: bytes, offset: int, implicit: bool, little_endian: bool) -> 
         return int(tag) >= 0x7FE00010
 
     elements: dict[BaseTag, RawDataElement | DataElement] = {}
-    end = offset
+    end, count = offset, 0
     with vendor_call("parse", "the header cannot be read"):
         for element in data_element_generator(stream, implicit, little_endian, stop_when=at_pixels):
             _require_whole(element, len(data))
             elements[element.tag] = element
             end = stream.tell()
+            count += 1
+            if count > MOST_ELEMENTS:
+                raise SizeLimitExceeded(f"more than {MOST_ELEMENTS} elements stand before its pixel data")
         header = Dataset(elements)
     if found:
         pixels = found[0]
