@@ -15,7 +15,7 @@ static class Native
     public struct Options
     {
         public UIntPtr Size;
-        public IntPtr Python, Bundle, Backend, Precision, OperatingPoint, Overrides, Trust, TrustState, LogPath;
+        public IntPtr Python, Bundle, Backend, Engines, Precision, OperatingPoint, Overrides, Trust, TrustState, LogPath;
         public ulong MemoryLimitBytes;
         public uint StartDeadlineMs, Threads;
     }

@@ -85,6 +85,7 @@ typedef struct es_options {
     const char *python;          /* interpreter that has edge-sacro; null: the environment's EDGE_SACRO_PYTHON */
     const char *bundle;          /* folder or zip file; null: the demonstration, which is not for clinical use */
     const char *backend;         /* null: "onnxruntime"; never replaced by another */
+    const char *engines;         /* folder of engines in service (docs/engines.md), in place of a backend; null: none */
     const char *precision;       /* "fp32", "fp16", "int8"; null: the bundle's */
     const char *operating_point; /* null: the bundle's */
     const char *overrides;       /* codes of refusals that do not apply, with commas between them */

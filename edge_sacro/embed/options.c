@@ -35,7 +35,7 @@ static es_status arguments_from_options(es_runtime *runtime, const es_options *o
     const char *python = options->python ? options->python : getenv("EDGE_SACRO_PYTHON");
     const char *const texts[][2] = {
         {"bundle", options->bundle},       {"backend", options->backend},
-        {"precision", options->precision}, {"operating_point", options->operating_point},
+        {"engines", options->engines},     {"precision", options->precision}, {"operating_point", options->operating_point},
         {"overrides", options->overrides}, {"trust", options->trust},
         {"trust_state", options->trust_state}};
     const struct {

@@ -7,7 +7,7 @@
 #include "answer.h"
 #include "process.h"
 
-enum { ESI_ARGUMENTS = 16, ESI_ARGUMENT_ROOM = 40 << 10 };
+enum { ESI_ARGUMENTS = 16, ESI_ARGUMENT_ROOM = 44 << 10 };
 
 struct es_runtime {
     int turn; /* a semaphore: the thread that took its one unit may use the rest */

@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from edge_sacro.bundle import Bundle
     from edge_sacro.embed.wire import Request
+    from edge_sacro.engine import Opener
     from edge_sacro.manifest import Precision
     from edge_sacro.report import Result
     from edge_sacro.runtime import Runtime
 
 LIFELINE = 3
 OPTIONS = frozenset(
-    {"bundle", "backend", "precision", "operating_point", "overrides", "trust", "trust_state"}
+    {"bundle", "backend", "engines", "precision", "operating_point", "overrides", "trust", "trust_state"}
     | {"threads", "memory_limit_bytes"}
 )
 _MARGIN, _LONGEST_MARGIN_S = 1 / 20, 0.05
@@ -74,14 +76,31 @@ def runtime_from_options(options: dict[str, str]) -> Runtime:
         trust = trust_from_files([options["trust"]], options.get("trust_state") or default_state())
     elif "trust_state" in options:
         raise UsageError("a memory of sequences is kept for signed bundles, and no key is pinned", source="trust_state")
+    bundle = load_bundle(options.get("bundle", DEMONSTRATION), trust)
     return Runtime(
-        load_bundle(options.get("bundle", DEMONSTRATION), trust),
+        bundle,
         backend=options.get("backend", "onnxruntime"),
         precision=cast("Precision | None", options.get("precision")),
         operating_point=options.get("operating_point"),
         overrides=[code.strip() for code in options.get("overrides", "").split(",") if code.strip()],
         threads=int(options.get("threads", 0)) or None,
+        opener=_opener(options, bundle),
     )
+
+
+def _opener(options: dict[str, str], bundle: Bundle) -> Opener:
+    """What opens networks: the backend, or the engines in service in a store."""
+    from edge_sacro.engine import open_engine
+    from edge_sacro.engine.serve import QualifiedEngines
+    from edge_sacro.engine.store import EngineStore
+    from edge_sacro.errors import UsageError
+
+    if "engines" not in options:
+        return open_engine
+    if "backend" in options:
+        raise UsageError("engines have their own backend", source="backend", remedy="Give engines or a backend.")
+    precision = cast("Precision", options.get("precision", bundle.manifest.default_precision))
+    return QualifiedEngines(EngineStore(options["engines"]), bundle, precision)
 
 
 def _answer(console: socket.socket, runtime: Runtime) -> None:

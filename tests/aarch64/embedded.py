@@ -24,8 +24,8 @@ class Options(ctypes.Structure):
 
     _fields_ = [
         ("size", ctypes.c_size_t),
-        *((name, ctypes.c_char_p) for name in ("python", "bundle", "backend", "precision", "operating_point")),
-        *((name, ctypes.c_char_p) for name in ("overrides", "trust", "trust_state", "log_path")),
+        *((name, ctypes.c_char_p) for name in ("python", "bundle", "backend", "engines", "precision")),
+        *((name, ctypes.c_char_p) for name in ("operating_point", "overrides", "trust", "trust_state", "log_path")),
         ("memory_limit_bytes", ctypes.c_uint64),
         ("start_deadline_ms", ctypes.c_uint32),
         ("threads", ctypes.c_uint32),

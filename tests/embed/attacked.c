@@ -1,15 +1,18 @@
 /* A console whose runtime answers whatever it likes. attacked HOSTILE SEEDS: counts of how the calls ended, as JSON. */
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "edge_sacro.h"
 
-enum { DEADLINE_MS = 10000, SHORT_MS = 60 };
+enum { DEADLINE_MS = 10000, SHORT_MS = 60, TURN_MS = 1500 };
 
 static const char *hostile;
 static int wrong;
@@ -126,6 +129,37 @@ static void starts_over_calls(void)
     es_close(runtime);
 }
 
+static int64_t milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void *holds_the_turn(void *runtime)
+{
+    es_result *result;
+    const uint64_t silent = 1;
+    must(es_infer_bytes((es_runtime *)runtime, &silent, sizeof silent, "x", TURN_MS, &result, NULL) == ES_DEADLINE,
+         "the one whose turn it is waits for an answer");
+    return NULL;
+}
+
+/* A deadline holds for the wait for another thread's call too; the process that answers that one is left alone. */
+static void waits_for_its_turn(es_runtime *runtime)
+{
+    pthread_t thread;
+    es_error error;
+    const int64_t begun = milliseconds();
+    pthread_create(&thread, NULL, holds_the_turn, runtime);
+    nanosleep(&(struct timespec){0, 100000000}, NULL);
+    must(called(runtime, 0, 16, SHORT_MS, &error) == ES_DEADLINE, "the other thread takes longer");
+    must(strstr(error.text, "other threads") != NULL, "it says so");
+    must(milliseconds() - begun < TURN_MS - 200, "it does not wait for the other thread");
+    pthread_join(thread, NULL);
+    must(milliseconds() - begun < TURN_MS + 1000, "nor does the other thread wait for much longer than it may");
+}
+
 int main(int argc, char **argv)
 {
     unsigned long counts[ES_SYSTEM + 1] = {0};
@@ -150,6 +184,7 @@ int main(int argc, char **argv)
     must(called(runtime, 0, 16, DEADLINE_MS, &error) == ES_OK && pid == before, "and goes on");
     must(called(runtime, 2, 16, DEADLINE_MS, &error) == ES_CRASHED, "another crash");
     must(called(runtime, 0, 16, DEADLINE_MS, &error) == ES_OK && pid != before, "after which there is another one");
+    waits_for_its_turn(runtime);
     for (uint64_t seed = 4; seed < 4 + strtoull(argv[2], NULL, 10); ++seed)
         ++counts[called(runtime, seed, 16, 100, &error)];
     called(runtime, 0, 16, DEADLINE_MS, &error); /* may meet what the last process had still to say */

@@ -120,7 +120,7 @@ def test_the_example_in_csharp_names_what_the_header_has() -> None:
     assert all(f"{name}(" in header for name in declared)
     fields = header.split("typedef struct es_options {")[1].split("} es_options;")[0]
     names = re.findall(r"^    (?:const char \*|\w+ )(\w+);", fields, re.MULTILINE)
-    assert len(names) == 13
+    assert len(names) == 14
     sequence = text.split("public UIntPtr Size")[1].split("}")[0].replace("\n", " ")
     camel = ["".join(part.capitalize() for part in name.split("_")) for name in names[1:]]
     positions = [sequence.index(name) for name in camel]

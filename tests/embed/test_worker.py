@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_sacro.embed import wire, worker
-from edge_sacro.errors import BackendFailed, EdgeSacroError, NotDicom, UsageError
+from edge_sacro.errors import BackendFailed, EdgeSacroError, EngineError, NotDicom, UsageError
 from edge_sacro.runtime import Runtime
 from edge_sacro.types import State
 
@@ -136,7 +136,13 @@ def test_a_request_that_is_none_of_ours_is_not_taken() -> None:
 
 
 def test_options_that_cannot_be_meant_are_refused() -> None:
-    for options in ({"colour": "red"}, {"trust_state": "somewhere"}, {"precision": "fp4"}, {"overrides": "truncated"}):
+    for options in (
+        {"engines": "store", "backend": "null"},
+        {"colour": "red"},
+        {"trust_state": "somewhere"},
+        {"precision": "fp4"},
+        {"overrides": "truncated"},
+    ):
         with pytest.raises(UsageError):
             worker.runtime_from_options(options)
     with pytest.raises(EdgeSacroError) as refused:
@@ -154,6 +160,12 @@ def test_the_limit_of_memory_is_the_lower_of_the_options_and_the_consoles(
     monkeypatch.setattr(worker.Path, "write_text", lambda *_: 0)
     worker._limit(5000)
     assert found == {worker.resource.RLIMIT_DATA: (allowed, allowed), worker.resource.RLIMIT_CORE: (0, 0)}
+
+
+def test_engines_that_are_not_in_the_store_are_refused(tmp_path: Path, tiny: Path) -> None:
+    with pytest.raises(EngineError) as refused:
+        worker.runtime_from_options({"engines": str(tmp_path), "bundle": str(tiny)})
+    assert "engine build" in refused.value.remedy
 
 
 def test_texts_are_cut_between_characters() -> None:
