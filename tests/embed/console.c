@@ -131,7 +131,6 @@ static es_runtime *opened(const char *bundle, uint64_t memory)
     options.log_path = getenv("CONSOLE_LOG");
     options.backend = getenv("CONSOLE_BACKEND");
     options.precision = getenv("CONSOLE_PRECISION");
-    options.trust = getenv("CONSOLE_TRUST");
     const es_status status = es_open(&options, &runtime, &error);
     if (status != ES_OK) {
         show(status, &error, NULL);

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from edge_sacro.embed import wire, worker
-from edge_sacro.errors import BackendFailed, EdgeSacroError, EngineError, NotDicom, UsageError
+from edge_sacro.errors import BackendFailed, BundleNotTrusted, EdgeSacroError, EngineError, NotDicom, UsageError
 from edge_sacro.runtime import Runtime
 from edge_sacro.types import State
+from tests.signed import signed, write_keys
+from tests.tiny import write_bundle
 
 
 @pytest.fixture
@@ -160,6 +162,17 @@ def test_the_limit_of_memory_is_the_lower_of_the_options_and_the_consoles(
     monkeypatch.setattr(worker.Path, "write_text", lambda *_: 0)
     worker._limit(5000)
     assert found == {worker.resource.RLIMIT_DATA: (allowed, allowed), worker.resource.RLIMIT_CORE: (0, 0)}
+
+
+def test_a_pinned_key_is_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    keys = write_keys(tmp_path)
+    bundle = signed(write_bundle(tmp_path / "bundle"), keys / "maker")
+    options = {"bundle": str(bundle), "backend": "null", "trust_state": str(tmp_path / "state")}
+    with worker.runtime_from_options({**options, "trust": str(keys / "maker.pub")}) as runtime:
+        assert runtime.bundle.signed_by is not None
+    with pytest.raises(BundleNotTrusted):
+        worker.runtime_from_options({**options, "trust": str(keys / "other.pub")})
 
 
 def test_engines_that_are_not_in_the_store_are_refused(tmp_path: Path, tiny: Path) -> None:
