@@ -30,7 +30,8 @@ from pathlib import Path
 from edge_sacro.errors import KitError, KitNotInstalled, KitRolledBack
 from edge_sacro.kit.installer.manifest import KitManifest, Order
 
-RELEASES, CURRENT, RECORD, HIGHEST, LOCK = "releases", "current", "release.json", "highest.json", ".lock"
+RELEASES, BIN, CURRENT, RECORD, HIGHEST = "releases", "bin", "current", "release.json", "highest.json"
+LOCK = ".lock"
 
 _RELEASE = re.compile(r"[0-9][A-Za-z0-9.]*-\d+-[0-9a-f]{12}(\.\d+)?")
 
@@ -78,8 +79,10 @@ class Prefix:
                 path.mkdir(exist_ok=True, mode=0o755)
             self.path = path
             _check_ours(path)
-            (path / RELEASES).mkdir(exist_ok=True, mode=0o755)
-            _check_folder(path / RELEASES)
+            for part in (RELEASES, BIN):
+                if not (path / part).is_symlink():
+                    (path / part).mkdir(exist_ok=True, mode=0o755)
+                _check_folder(path / part)
         except OSError as error:
             raise KitError(
                 f"the folder cannot be made: {error.strerror}", source=str(error.filename or path)
@@ -193,9 +196,7 @@ class Prefix:
             raise KitError("there is no such release", source=name)
         self.current()
         self._link(self.path / CURRENT, f"{RELEASES}/{name}")
-        (self.path / "bin").mkdir(exist_ok=True, mode=0o755)
-        _check_folder(self.path / "bin")
-        self._link(self.path / "bin" / "edge-sacro", "../current/venv/bin/edge-sacro")
+        self._link(self.path / BIN / "edge-sacro", "../current/venv/bin/edge-sacro")
 
     def prune(self) -> list[str]:
         """Remove every release but the one that serves and the one before it; their names."""
@@ -231,7 +232,7 @@ class Prefix:
         for each in (self.path / RELEASES).iterdir():
             if self._record(each.name) is None and (current is None or each.name != current.name):
                 shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
-        for each in (*self.path.glob(".new-*"), *(self.path / "bin").glob(".new-*")):
+        for each in (*self.path.glob(".new-*"), *(self.path / BIN).glob(".new-*")):
             shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
 
     def _write(self, path: Path, content: object) -> None:
