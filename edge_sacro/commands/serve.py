@@ -17,6 +17,28 @@ config_option = click.option(
 )
 
 
+NEEDED = ("pynetdicom", "highdicom", "fastapi", "uvicorn", "prometheus_client")
+"""Packages of the extra ``serve``."""
+
+
+def _require_packages() -> None:
+    """Say what is missing before anything is opened.
+
+    Raises:
+        NodeError: a package is not installed.
+    """
+    import importlib.util
+
+    from edge_sacro.errors import NodeError
+
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise NodeError(
+            f"the node needs packages that are not installed: {', '.join(missing)}",
+            remedy="Install them: pip install 'edge-sacro[serve]'.",
+        )
+
+
 @click.command(short_help="Run the node: receive, assess, send on.")
 @config_option
 @click.option("--check", is_flag=True, help="Say what would run, and whether it could; start nothing.")
@@ -29,6 +51,7 @@ def serve(config: Path, check: bool) -> None:
     """
     from edge_sacro.node.config import config_from_file
 
+    _require_packages()
     read = config_from_file(config)
     if check:
         from edge_sacro.node.check import check_node

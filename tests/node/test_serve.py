@@ -26,6 +26,7 @@ from bench.reliability_archive import OurArchive
 from bench.reliability_node import NodeProcess, free_port
 from bench.reliability_quick import Quick
 from edge_sacro.cli import main
+from edge_sacro.commands import serve as commands_serve
 from edge_sacro.errors import BackendFailed, NodeError
 from edge_sacro.node import process, proof, systemd
 from edge_sacro.node.audit_check import records_from_file
@@ -219,6 +220,14 @@ def test_a_system_that_reads_ct_is_refused_before_anything_is_received(tmp_path:
     done = _invoke("serve", "--check", "--config", _toml(tmp_path, ct))
     assert done.exit_code == 2
     assert "reads CT" in done.output
+
+
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands_serve, "NEEDED", ("pynetdicom", "no_such_package"))
+    done = _invoke("serve", "--check", "--config", _toml(tmp_path, None))
+    assert done.exit_code == 90
+    assert "no_such_package" in done.output
+    assert "pynetdicom" not in done.output
 
 
 def test_commands_for_operators_need_a_node_that_has_run(tmp_path: Path) -> None:
