@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from pathlib import Path
 from typing import Literal
 
 from edge_sacro.dicom.geometry import is_uid
 from edge_sacro.dicom.part10 import file_meta
-from edge_sacro.errors import NotDicom, QueueFull
+from edge_sacro.errors import DiskFull, NotDicom, QueueFull
 from edge_sacro.node.journal import Journal
 from edge_sacro.node.records import Accepted, Received
 from edge_sacro.node.spool import Part, Spool, stopping
@@ -16,6 +17,7 @@ from edge_sacro.node.store import Store
 
 _SOP_CLASS, _SOP_INSTANCE, _SYNTAX = 0x0002, 0x0003, 0x0010
 META_BYTES, _CHUNK = 64 << 10, 1 << 20
+_LOCKS = 64
 
 
 class Intake:
@@ -32,6 +34,7 @@ class Intake:
     def __init__(self, spool: Spool, store: Store, journal: Journal, queue: int) -> None:
         self._spool, self._store, self._journal, self._queue = spool, store, journal, queue
         self.arrived = threading.Event()
+        self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
 
     def part(self) -> Part:
         """A file to receive one instance into: a whole DICOM Part 10 file.
@@ -68,9 +71,22 @@ class Intake:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
         sha256 = digest.hexdigest()
-        path = self._spool.keep(part, sha256)
-        received = Received(sha256, str(path), part.size, sop_class, sop_instance, transfer_syntax, via, peer)
-        accepted = self._store.accept(received)
+        # The same bytes at the same time wait for one another: a file is removed only where no row can point to it.
+        with self._locks[int(sha256[:2], 16) % len(self._locks)]:
+            path = self._spool.keep(part, sha256)
+            received = Received(sha256, str(path), part.size, sop_class, sop_instance, transfer_syntax, via, peer)
+            try:
+                accepted = self._store.accept(received)
+            except DiskFull:
+                self._remove_unknown(path)
+                raise
+            if accepted.what == "again":
+                self._remove_unknown(path)
         self._journal.event("received", instance=accepted.sequence, what=accepted.what, via=via, bytes=part.size)
         self.arrived.set()
         return accepted
+
+    def _remove_unknown(self, path: Path) -> None:
+        """Remove a file that the queue does not point to: it was not entered, or its instance ended long ago."""
+        if not self._store.knows_file(path):
+            self._spool.purge(path)
