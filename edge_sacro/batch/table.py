@@ -184,9 +184,9 @@ def _sha256(path: Path) -> str:
 
 
 def _fields(arrow: Any) -> list[tuple[str, Any]]:
-    """Name and type of each column."""
+    """Name and type of each column. Lists have no fixed size: readers up to pyarrow 25 fail on one that is null."""
     text, number, flag = arrow.string(), arrow.float64(), arrow.bool_()
-    box, box_mm = arrow.list_(arrow.int32(), 4), arrow.list_(number, 4)
+    box, box_mm = arrow.list_(arrow.int32()), arrow.list_(number)
     joints = [
         (f"{side}_{name}", kind)
         for side in ("left", "right")
@@ -212,8 +212,8 @@ def _fields(arrow: Any) -> list[tuple[str, Any]]:
         *joints,
         ("notes", arrow.list_(text)),
         ("series_instance_uid", text),
-        ("image_position_mm", arrow.list_(number, 3)),
-        ("image_orientation", arrow.list_(number, 6)),
+        ("image_position_mm", arrow.list_(number)),
+        ("image_orientation", arrow.list_(number)),
         ("kernel", text),
         ("through_joints", flag),
         *((name, text) for name in ("slice_reason_code", "slice_reason")),

@@ -172,13 +172,12 @@ def test_a_finished_batch_starts_no_worker_and_writes_the_same_bytes(
 @pytest.mark.parametrize(
     ("content", "code", "limits"),
     [
-        (deadly.DIES, "worker_died", {}),
-        (deadly.HANGS, "instance_limit", {"instance_s": 1.0}),
-        (deadly.GROWS, "worker_memory", {"memory_bytes": 600 << 20}),
-        (deadly.FAILS, "backend_failed", {}),
-        (deadly.BREAKS, "internal", {}),
+        pytest.param(deadly.DIES, "worker_died", {}, id="dies"),
+        pytest.param(deadly.FAILS, "backend_failed", {}, id="backend fails"),
+        pytest.param(deadly.BREAKS, "internal", {}, id="defect", marks=pytest.mark.heavy),
+        pytest.param(deadly.HANGS, "instance_limit", {"instance_s": 6.0}, id="hangs", marks=pytest.mark.heavy),
+        pytest.param(deadly.GROWS, "worker_memory", {"memory_bytes": 600 << 20}, id="grows", marks=pytest.mark.heavy),
     ],
-    ids=["dies", "hangs", "grows", "backend fails", "defect"],
 )
 def test_an_instance_that_takes_its_worker_down_is_set_aside_and_the_others_answered(
     bundle: Bundle, tmp_path: Path, content: bytes, code: str, limits: dict[str, Any]
