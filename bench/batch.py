@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from edge_sacro.batch.assess import Assessing
+from edge_sacro.batch.local import LocalPool
 from edge_sacro.batch.run import Plan, Setup, run_batch
 from edge_sacro.batch.sources import FolderInstances
-from edge_sacro.batch.tasks import Counts, Pool, Recipe
+from edge_sacro.batch.tasks import Answer, Counts, Pool, Recipe
 from edge_sacro.bundle import Bundle
 from edge_sacro.errors import BudgetBroken
+
+WAIT_S = 0.2
+"""That a worker waits in place of computing, where the driver's own cost is measured."""
 
 NODE_BYTES = 200 << 20
 """Of each node's object store: a few radiographs on their way."""
@@ -27,7 +34,7 @@ class Point:
         workers: processes, a thread each.
         instances: answered.
         seconds: of the whole batch: starting the workers and writing the table too.
-        steady_per_second: from the first answer on, when all workers are there.
+        steady_per_second: from when all workers are ready; 0 where they never were.
         load_average: of the machine's last minute, after it.
     """
 
@@ -40,21 +47,22 @@ class Point:
 
 
 class Clock:
-    """Notes when the first and the last answer came."""
+    """Notes when the first answer after all workers were ready came, and when the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
         self._first: tuple[float, int] | None = None
         self._last = (0.0, 0)
 
-    def __call__(self, counts: Counts, _workers: int) -> None:
+    def __call__(self, counts: Counts, workers: int) -> None:
         """Take note of the counts."""
-        if counts.done and self._first is None:
+        if counts.done and workers >= self._workers and self._first is None:
             self._first = (time.monotonic(), counts.done)
         if counts.done > self._last[1]:
             self._last = (time.monotonic(), counts.done)
 
     def per_second(self) -> float:
-        """Answers a second between the two."""
+        """Answers a second between the two; 0 where the batch ended before all workers were ready."""
         if self._first is None or self._last[0] <= self._first[0]:
             return 0.0
         return (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
@@ -70,7 +78,7 @@ def throughput(
     """
     points, tables = [], set()
     for count in workers:
-        clock = Clock()
+        clock = Clock(count)
         plan = Plan(work / f"{count}.parquet", workers=count)
         outcome = run_batch(FolderInstances(paths), bundle, Setup(threads=1), plan, watch=clock)
         seconds = outcome.summary["seconds"]
@@ -83,6 +91,43 @@ def throughput(
     if len(tables) > 1:
         raise BudgetBroken("other numbers of workers wrote other tables", source="batch")
     return points
+
+
+def driver_alone(
+    paths: Sequence[str], bundle: Bundle, workers: Sequence[int], work: Path, tell: Callable[[str], None]
+) -> list[Point]:
+    """As ``throughput``, with workers that wait ``WAIT_S`` in place of computing: what the driver can keep busy."""
+    points = []
+    for count in workers:
+        clock = Clock(count)
+        plan = Plan(work / f"waiting-{count}.parquet", workers=count)
+        outcome = run_batch(
+            FolderInstances(paths), bundle, Setup(threads=1), plan, watch=clock, opened=_pool_that_waits
+        )
+        seconds, done = outcome.summary["seconds"], outcome.counts.done
+        points.append(
+            Point(count, done, seconds, done / seconds, round(clock.per_second(), 3), round(os.getloadavg()[0], 2))
+        )
+        tell(f"{count} workers that wait: {points[-1]}")
+    return points
+
+
+def _pool_that_waits(recipe: Recipe, _bundle: Bundle, workers: int, plan: Plan) -> Pool:
+    return LocalPool(recipe, workers, plan.limits, target=run_waiting)
+
+
+def run_waiting(pipe: Connection, recipe: Recipe) -> None:
+    """In a worker's process: one true answer, then the same one again and again, each after ``WAIT_S``."""
+    assessing = Assessing(recipe)
+    pipe.send(assessing.told())
+    answer: Answer | None = None
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            task = pipe.recv()
+            answer = answer or assessing.answer(task)
+            time.sleep(WAIT_S)
+            rows = [{**row, "sha256": task.sha256} for row in answer.rows]
+            pipe.send(replace(answer, rows=rows, sha256=task.sha256))
 
 
 def killed(

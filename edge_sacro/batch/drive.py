@@ -82,7 +82,10 @@ class Driver:
             self._answer_suspects()
         self._checkpoint.sync()
         if self.counts.done < self.counts.listed:
-            raise BatchStopped(f"{self.counts.done} of {self.counts.listed} instances have their answer")
+            told = f"{self.counts.done} of {self.counts.listed} instances have their answer"
+            if self._stopping():
+                raise BatchStopped(told)
+            raise BatchError(f"{told}; the files of others changed meanwhile")
 
     def _known(self, label: str) -> bool:
         return self._checkpoint.has(label, self._instances.stamp(label))

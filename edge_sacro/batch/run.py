@@ -114,12 +114,12 @@ def run_batch(
     recipe = recipe_from_setup(setup, bundle, workers)
     with ExitStack() as stack:
         checkpoint = stack.enter_context(Checkpoint(plan.folder(), recipe.identity(), again=plan.again))
-        stop = stack.enter_context(_told_to_stop())
         gone = len(checkpoint.known.items.keys() - set(instances.labels))
-        driver: Driver | None = None
         counts = _all_known(instances, checkpoint)
         if counts.done < counts.listed:
             pool = stack.enter_context(closing((opened or open_pool)(recipe, bundle, workers, plan)))
+            # after the pool is open, for Ray puts handlers of its own in their place
+            stop = stack.enter_context(_told_to_stop())
             driver = Driver(
                 instances=instances,
                 pool=pool,

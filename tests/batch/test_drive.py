@@ -207,3 +207,16 @@ def test_as_many_losses_with_answers_between_them_do_not(tmp_path: Path) -> None
     many = Given({f"{index:02}": bytes([index]) for index in range(2 * IN_A_ROW + 4)})
     driver, _ = drive(tmp_path, many, Scripted(every_other))
     assert driver.counts.set_aside == IN_A_ROW + 2
+
+
+def test_a_file_that_changes_between_its_tries_leaves_no_copy_of_it_unsaid(tmp_path: Path) -> None:
+    content: dict[str, bytes | None] = {"a": b"1", "b": b"1"}
+
+    def poison(task: Task, tries: int, alone: bool) -> list[Event] | None:
+        content["a"] = b"2"
+        return None if alone else [Event(task, None, "worker_died")]
+
+    with pytest.raises(BatchError, match="1 of 2 instances have their answer; the files of others changed"):
+        drive(tmp_path, Given(content), Scripted(poison))
+    _, found = drive(tmp_path, Given(content), Scripted())
+    assert found == ["a negative", "b negative"]
