@@ -27,7 +27,7 @@ _SLOWEST_S, _MEMORY_MB, _LONGEST_BYTES = 60, 4096, 65_536
 
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
 ENCODED: dict[str, Callable[..., bytes | bytearray]] = {
-    "1.2.840.10008.1.2.4.70": imagecodecs.ljpeg_encode,
+    "1.2.840.10008.1.2.4.57": imagecodecs.ljpeg_encode,
     "1.2.840.10008.1.2.4.80": imagecodecs.jpegls_encode,
     "1.2.840.10008.1.2.4.90": lambda image: imagecodecs.jpeg2k_encode(image, codecformat="J2K", reversible=True),
 }

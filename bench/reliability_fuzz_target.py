@@ -1,7 +1,7 @@
 """What atheris calls with each input: the reader, and what result objects take from a header.
 
 Run by ``bench.reliability_fuzz``. Anything but a radiograph or a refusal is a finding. ``EDGE_SACRO_FUZZ_PLANTED=1``
-plants a defect behind another Rescale Intercept, which has to be found.
+plants a defect behind another Body Part Examined, which has to be found.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read(data: bytes) -> None:
         radiograph = radiograph_from_bytes(data, limits=LIMITS)
     except InputRefused:
         radiograph = None
-    if PLANTED and radiograph is not None and radiograph.grayscale.table[0] != 0:
+    if PLANTED and radiograph is not None and radiograph.body_part != "PELVIS":
         raise PlantedDefect
     try:
         header = header_from_bytes(data, "fuzzed")
