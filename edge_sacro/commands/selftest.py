@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 )
 @click.option("--release", type=click.Path(path_type=Path), help="Folder of an installed kit, whose files are checked.")
 @click.option("--golden", type=click.Path(path_type=Path), help="Folder of golden answers.  [default: the release's]")
+@click.option(
+    "--rounds", default=3, show_default=True, type=click.IntRange(0), help="Counted assessments of each study."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for report.json, its signature and report.html.")
 @click.option(
     "--key", type=click.Path(path_type=Path), metavar="KEY", help="The site's private key, to sign the report."
@@ -53,6 +56,7 @@ def selftest(  # noqa: PLR0913, PLR0917 - one parameter an option
     config: Path | None,
     release: Path | None,
     golden: Path | None,
+    rounds: int,
     out: Path | None,
     key: Path | None,
     record: Path | None,
@@ -73,7 +77,9 @@ def selftest(  # noqa: PLR0913, PLR0917 - one parameter an option
         return 0
     if paths:
         raise UsageError("files are for --record", source=str(paths[0]))
-    report = _checked(order, bundle, config, release, golden)
+    if config is not None and bundle is not None:
+        raise UsageError("the node's configuration names the bundle", source="--bundle")
+    report = _checked(order, config, release, golden, rounds)
     from edge_sacro.selftest.html import text_from_report
 
     click.echo(text_from_report(report), nl=False)
@@ -89,20 +95,18 @@ def _bundle_of(release: Path | None) -> str:
 
 
 def _checked(
-    order: Order, bundle: str | None, config: Path | None, release: Path | None, golden: Path | None
+    order: Order, config: Path | None, release: Path | None, golden: Path | None, rounds: int
 ) -> SelftestReport:
     from edge_sacro.selftest.run import Options
     from edge_sacro.selftest.run import selftest as run
 
     if config is None:
-        return run(Options(order, golden, release))
+        return run(Options(order, golden, release, rounds=rounds))
     from edge_sacro.node.config import config_from_file
     from edge_sacro.selftest.site import order_from_config
 
-    if bundle is not None:
-        raise UsageError("the node's configuration names the bundle", source="--bundle")
     read = config_from_file(config)
-    return run(Options(order_from_config(read), golden, release, read))
+    return run(Options(order_from_config(read), golden, release, read, rounds=rounds))
 
 
 def _record(order: Order, paths: tuple[Path, ...], folder: Path) -> None:

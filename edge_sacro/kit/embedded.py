@@ -10,9 +10,8 @@ from typing import Any
 from zipfile import ZipFile
 
 from edge_sacro.kit.elf import library_from_bytes
-from edge_sacro.kit.wheels import Wheel
+from edge_sacro.kit.wheels import Wheel, normal_name
 
-_LIBRARY = re.compile(r"(?:.*/)?[^/]+\.so(?:\.[0-9.]+)?")
 _SBOM = re.compile(r"[^/]+\.dist-info/sboms/[^/]+\.json")
 
 
@@ -43,8 +42,9 @@ def embedded_in_wheel(wheel: Wheel) -> list[Embedded]:
     read = []
     with ZipFile(wheel.path) as archive:
         for name in sorted(archive.namelist()):
-            if not _LIBRARY.fullmatch(name):
-                continue
+            with archive.open(name) as file:
+                if file.read(4) != b"\x7fELF":  # no name tells: libcrypto.so.1.1.1k
+                    continue
             content = archive.read(name)
             library = library_from_bytes(content)
             if library is not None:
@@ -96,5 +96,6 @@ def stated_in_wheel(wheel: Wheel) -> list[dict[str, Any]]:
             except ValueError:
                 continue
             parts = document.get("components", ()) if isinstance(document, dict) else ()
-            found += [each for each in parts if isinstance(each, dict) and each.get("name") and each.get("type")]
+            named = [each for each in parts if isinstance(each, dict) and isinstance(each.get("name"), str)]
+            found += [each for each in named if normal_name(each["name"]) != wheel.name]
     return found

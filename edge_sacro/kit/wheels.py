@@ -57,7 +57,12 @@ def wheel_from_file(path: Path) -> Wheel:
     name, version = metadata.get("Name"), metadata.get("Version")
     if name is None or version is None:
         raise KitError("its METADATA has no name or no version", source=str(path))
-    return Wheel(path, re.sub(r"[-_.]+", "-", name).lower(), version, sha256_of(path), metadata)
+    return Wheel(path, normal_name(name), version, sha256_of(path), metadata)
+
+
+def normal_name(name: str) -> str:
+    """A distribution's name in the one form that it has (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def build_product(source: Path, out: Path) -> Path:

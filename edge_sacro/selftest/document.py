@@ -48,7 +48,7 @@ class Measured(Strict):
     """Figures of the run, for the next one to be held to.
 
     Attributes:
-        ratio: median of whole assessments over the yardstick's; None where nothing was assessed.
+        ratio: median of an assessment's time by the yardstick's beside it; None where none was counted.
         assessment_ms, yardstick_ms: the two medians.
         largest_deviation: of a probability from the golden one.
         largest_box_px: of a box's edge from the golden one.

@@ -61,7 +61,7 @@ class Latency(Strict):
 
     Attributes:
         machine, cores, backend, precision: where the ratio means something; elsewhere it judges nothing.
-        ratio: median of whole assessments over the yardstick's.
+        ratio: median of an assessment's time by the yardstick's beside it.
         factor: how many times the ratio is allowed.
     """
 

@@ -21,7 +21,7 @@ from edge_sacro.kit.installer.steps import sha256_of
 from edge_sacro.manifest import Manifest
 from edge_sacro.report import Result
 from edge_sacro.runtime import Runtime
-from edge_sacro.selftest.answers import Answers, answers_of, boxes_of, latency_check, measured, study_checks
+from edge_sacro.selftest.answers import ROUNDS, Answers, answers_of, boxes_of, latency_checks, measured, study_checks
 from edge_sacro.selftest.document import (
     REPORT_NAME,
     BundleRecord,
@@ -64,6 +64,7 @@ class Options:
         release: folder of an installed kit; None where there is none.
         config: of the site's node; None where there is none.
         folder: whose disk is looked at where there is no node.
+        rounds: counted assessments of each study; with 0 neither speed nor steadiness is judged.
     """
 
     order: Order
@@ -71,6 +72,7 @@ class Options:
     release: Path | None = None
     config: NodeConfig | None = None
     folder: Path = Path()
+    rounds: int = ROUNDS
 
 
 def selftest(options: Options, yardstick: Yardstick | None = None) -> SelftestReport:
@@ -161,9 +163,9 @@ def _assessed(
     checks += [_int8(bundle.manifest, options.order)]
     with TemporaryDirectory(prefix="edge-sacro-selftest-") as scratch, open_runtime(options.order) as runtime:
         files = files_of(golden, folder, Path(scratch))
-        answers = answers_of(runtime, files, yardstick)
+        answers = answers_of(runtime, files, yardstick, options.rounds)
         checks += study_checks(golden, files, answers)
-    checks.append(latency_check(golden, _before(options.release), answers))
+    checks += latency_checks(golden, _before(options.release), answers)
     return _record(bundle), checks, measured(golden, answers)
 
 
