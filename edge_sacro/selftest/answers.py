@@ -132,7 +132,7 @@ def latency_checks(golden: Golden, before: Measured | None, answers: Answers) ->
 
 
 def _time(before_ms: float, factor: float, now_ms: float) -> Check:
-    """The time itself, which tells of heat and of power modes, that a ratio hides; also of other work, hence a warning."""
+    """The time itself: it tells of heat and power modes, which a ratio hides, and of other work, hence a warning."""
     held = now_ms <= factor * before_ms
     return Check(
         name="time of an assessment",
