@@ -68,18 +68,17 @@ def answers_of(runtime: Runtime, files: Sequence[Path], yardstick: Yardstick, ro
     return found
 
 
-def study_checks(golden: Golden, files: Sequence[Path], answers: Answers) -> Iterator[Check]:
-    """Each study's file, decision, probability and boxes beside the golden ones."""
+def study_checks(golden: Golden, files: Sequence[Path], answers: Answers, drawn: bool = False) -> Iterator[Check]:
+    """Each study's file, decision, probability and boxes beside the golden ones.
+
+    Args:
+        golden: the answers.
+        files: of its studies.
+        answers: of this run.
+        drawn: the files were drawn here and now.
+    """
     for study, path, result in zip(golden.studies, files, answers.results, strict=True):
-        found = sha256_of(path)
-        same = found == study.sha256
-        yield Check(
-            name=f"{study.file}: image",
-            status="passed" if same else "failed",
-            found=f"SHA-256 {found[:16]}…",
-            allowed=f"SHA-256 {study.sha256[:16]}…",
-            remedy="" if same else "The phantom is another one: install the kit again, or record golden answers here.",
-        )
+        yield _image(study, sha256_of(path), drawn)
         yield _decision(study, result)
         yield _probability(study, result, golden.half_width)
         yield _boxes(study, result, golden.box_px)
@@ -172,6 +171,19 @@ def boxes_of(result: Result) -> tuple[list[int] | None, list[int] | None, list[i
 
 def _place(budget: Latency) -> tuple[str, int, str, str]:
     return budget.machine, budget.cores, budget.backend, budget.precision
+
+
+def _image(study: Study, found: str, drawn: bool) -> Check:
+    """Another version of NumPy draws a few pixels one level apart, which the guard band is for: told, not judged."""
+    same = found == study.sha256
+    other = "drawn here, by another NumPy: not byte for byte the same; " if drawn and not same else ""
+    return Check(
+        name=f"{study.file}: image",
+        status="passed" if same else "not judged" if drawn else "failed",
+        found=f"{other}SHA-256 {found[:16]}…",
+        allowed=f"SHA-256 {study.sha256[:16]}…",
+        remedy="" if same or drawn else "The phantom is another one: install the kit again.",
+    )
 
 
 def _decision(study: Study, result: Result) -> Check:

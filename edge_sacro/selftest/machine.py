@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,18 +163,18 @@ def release_time(release: Path) -> str:
     Raises:
         EdgeSacroError: there is no manifest, or it is none.
     """
-    return manifest_from_json(_read(release / "kit" / MANIFEST_NAME), str(release)).created
+    return manifest_from_json((release / "kit" / MANIFEST_NAME).read_bytes(), str(release)).created
 
 
 def _kit_files(folder: Path) -> tuple[str, list[str]]:
-    manifest = manifest_from_json(_read(folder / MANIFEST_NAME), str(folder))
+    manifest = manifest_from_json((folder / MANIFEST_NAME).read_bytes(), str(folder))
     listed = {name: each.sha256 for name, each in manifest.files.items() if not name.startswith("wheels/")}
     wrong = [name for name, sha256 in sorted(listed.items()) if _digest(folder / name) != sha256]
     return f"{len(listed)} files", wrong
 
 
 def _installed_files(release: Path) -> tuple[str, list[str]]:
-    listed: dict[str, str] = json.loads(_read(release / "files.json"))["files"]
+    listed: dict[str, str] = json.loads((release / "files.json").read_bytes())["files"]
     wrong = [name for name, sha256 in sorted(listed.items()) if _digest(release / name) != sha256]
     there = {
         path.relative_to(release).as_posix()
@@ -192,9 +191,9 @@ def _digest(path: Path) -> str:
     return sha256_of(path) if path.is_file() else "absent"
 
 
-def _checked(name: str, look: object) -> Check:
+def _checked(name: str, look: Callable[[], tuple[str, list[str]]]) -> Check:
     try:
-        found, wrong = look()  # type: ignore[operator]
+        found, wrong = look()
     except (OSError, ValueError, KeyError, EdgeSacroError) as error:
         return Check(name=name, status="failed", found=str(error), remedy="Install the kit again.")
     named = ", ".join(wrong[:_NAMED]) + (", …" if len(wrong) > _NAMED else "")
@@ -205,17 +204,3 @@ def _checked(name: str, look: object) -> Check:
         allowed="as installed",
         remedy="Find out who changed it, then install the kit again." if wrong else "",
     )
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes()
-
-
-def sha256_from_bytes(content: bytes) -> str:
-    """SHA-256 in hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def failed(checks: Iterable[Check]) -> list[Check]:
-    """Those that failed."""
-    return [check for check in checks if check.status == "failed"]

@@ -164,7 +164,7 @@ def _assessed(
     with TemporaryDirectory(prefix="edge-sacro-selftest-") as scratch, open_runtime(options.order) as runtime:
         files = files_of(golden, folder, Path(scratch))
         answers = answers_of(runtime, files, yardstick, options.rounds)
-        checks += study_checks(golden, files, answers)
+        checks += study_checks(golden, files, answers, drawn=folder is None)
     checks += latency_checks(golden, _before(options.release), answers)
     return _record(bundle), checks, measured(golden, answers)
 

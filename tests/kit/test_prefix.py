@@ -84,6 +84,12 @@ def test_a_damaged_memory_of_the_latest_release_is_never_begun_anew(tmp_path: Pa
             install(plan(later, prefix, maker))
 
 
+@pytest.mark.parametrize("name", ["a b", "a%b", "a$b", "a\nb", 'a"b'])
+def test_a_name_that_scripts_and_units_would_misread_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(KitError, match="plain characters"):
+        Prefix(tmp_path / name)
+
+
 def test_there_is_nothing_to_go_back_to_where_nothing_is_installed(prefix: Path) -> None:
     with pytest.raises(KitError, match="no release"):
         roll_back(prefix, lambda _: None)

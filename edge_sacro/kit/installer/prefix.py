@@ -33,6 +33,7 @@ from edge_sacro.kit.installer.manifest import KitManifest, Order
 RELEASES, BIN, CURRENT, RECORD, HIGHEST = "releases", "bin", "current", "release.json", "highest.json"
 LOCK = ".lock"
 
+_PLAIN = re.compile(r"/[A-Za-z0-9._+/-]+")
 _RELEASE = re.compile(r"[0-9][A-Za-z0-9.]*-\d+-[0-9a-f]{12}(\.\d+)?")
 
 
@@ -74,6 +75,8 @@ class Prefix:
     def __init__(self, path: Path) -> None:
         try:
             path = path.expanduser().absolute()
+            if not _PLAIN.fullmatch(str(path)):
+                raise KitError("it stands in scripts and units, which want plain characters alone", source=str(path))
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
             if not path.is_symlink():
                 path.mkdir(exist_ok=True, mode=0o755)
