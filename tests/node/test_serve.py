@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,14 @@ IDENTIFIERS = {
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """What the node sets for its own process does not outlive a test."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 def _config(folder: Path, bundle: Path | None = None, **tables: Any) -> NodeConfig:
@@ -301,6 +310,19 @@ def test_a_process_tells_systemd_confines_itself_and_ends_as_it_is_told(told: so
     assert (node.folder / "queue.sqlite").stat().st_mode & 0o077 == 0
 
 
+def test_a_node_that_stays_at_one_instance_for_too_long_is_not_alive(quick: Node) -> None:
+    assert quick.alive()
+    quick.worker._since = time.monotonic() - quick.config.assessment.deadline_s
+    assert quick.alive()
+    quick.worker._since = time.monotonic() - 10 * quick.config.assessment.deadline_s
+    assert not quick.alive()
+    # waiting for room on the disk is no fault of its own
+    quick.worker.stuck = "the disk is full"
+    assert quick.alive()
+    assert quick.problems() == ("the disk is full",)
+    quick.worker._since = quick.worker.stuck = None
+
+
 def test_a_failure_while_it_runs_ends_the_process_with_that_errors_code(tmp_path: Path) -> None:
     def failing(config: NodeConfig) -> Node:
         node = Node(config, lambda _: Quick())
@@ -313,15 +335,7 @@ def test_a_failure_while_it_runs_ends_the_process_with_that_errors_code(tmp_path
     assert json.loads(last)["error"] == "backend_failed"
 
 
-@pytest.fixture
-def umask() -> Iterator[None]:
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
-
-
 @pytest.mark.filterwarnings(*LEAKY)
-@pytest.mark.usefixtures("umask")
 def test_no_identifier_of_a_patient_a_study_or_an_image_leaves_in_log_audit_or_metrics(
     tmp_path: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ def _killed(work: Path, kills: int, defect: str) -> KillRecord:
     archive.start()
     try:
         node = NodeProcess(work, archive.port, module=QUICK, environment={VARIABLE: defect})
-        record = run_kills(node, archive, kills, seed=7, longest_s=1.0)
+        record = run_kills(node, archive, kills, seed=7, longest_s=0.7)
         assert not archive.changed, "a result arrived twice with different bytes"
     finally:
         archive.stop()
