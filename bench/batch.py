@@ -148,7 +148,8 @@ def killed(
     Raises:
         BudgetBroken: a path is in no row or in two, or two rows have one key.
     """
-    from edge_sacro.batch.on_ray import QUIET, RayPool
+    from edge_sacro.batch.cluster import QUIET
+    from edge_sacro.batch.on_ray import RayPool
     from edge_sacro.signing import zip_from_bundle
 
     os.environ.update(QUIET)

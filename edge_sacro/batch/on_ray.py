@@ -5,7 +5,6 @@ Ray restarts and retries nothing here: the driver does, because only it knows wh
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,18 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sacro.batch.assess import Assessing, error_from_failure, failure_from_error
+from edge_sacro.batch.cluster import connected
 from edge_sacro.batch.tasks import Answer, Event, Failure, Limits, Recipe, Task, Told
-from edge_sacro.errors import BackendUnavailable, BatchError, EdgeSacroError, UsageError
+from edge_sacro.errors import BatchError, EdgeSacroError
 
 if TYPE_CHECKING:
     import ray
-
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
-"""Nothing is reported to anyone, and no environment is made on the nodes."""
 
 DIED_S, SILENT_S = 2.0, 20.0
 """How long it is open whether a lost actor's node is away too: where Ray says that the actor's process died, and where
@@ -120,7 +113,7 @@ class RayPool:
         kind: type[Remote] = Remote,
     ) -> None:
         self._recipe, self._wanted, self._limits = recipe, workers, limits
-        self._ray = _connected(address, workers * recipe.threads)
+        self._ray = connected(address, workers * recipe.threads)
         self._bundle = self._ray.put(bundle)
         # One processor a thread. No restarts: a new actor is another worker.
         options = {"num_cpus": recipe.threads, "max_restarts": 0, "max_task_retries": 0}
@@ -263,30 +256,3 @@ class RayPool:
     def _end_all(self) -> None:
         for worker in list(self._workers):
             self._end(worker)
-
-
-def _connected(address: str | None, processors: int) -> Any:
-    """Ray, connected to a cluster."""
-    if address is not None and "://" in address:
-        raise UsageError("the driver runs on a node of the cluster", source=address, remedy="Give HOST:PORT.")
-    os.environ.update(QUIET)
-    try:
-        import ray
-    except ImportError as error:
-        raise BackendUnavailable(
-            "Ray is not installed", source="--engine ray", remedy="pip install 'edge-sacro[batch]', or --engine local."
-        ) from error
-    local = {"num_cpus": processors} if address is None else {}
-    try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            configure_logging=False,
-            namespace=f"edge-sacro-batch-{os.getpid()}",
-            **local,
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise BatchError(f"the Ray cluster cannot be reached: {error}", source=address or "this machine") from error
-    return ray

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from edge_sacro.batch import cluster
 from edge_sacro.batch.on_ray import RayPool
 from edge_sacro.batch.run import Outcome, Plan, Setup, run_batch
 from edge_sacro.batch.sources import FolderInstances
 from edge_sacro.batch.tasks import Event, Recipe, Row, Task
 from edge_sacro.bundle import Bundle
-from edge_sacro.errors import BackendUnavailable, BatchMismatch
+from edge_sacro.errors import BackendUnavailable, BatchMismatch, UsageError
 from edge_sacro.signing import zip_from_bundle
 from tests.batch import deadly
 from tests.batch.conftest import write_instances
@@ -28,8 +30,8 @@ ONE = Setup(threads=1)
 IMPATIENT = {"RAY_health_check_period_ms": "1000", "RAY_health_check_timeout_ms": "2000"}
 """A node that is away is noticed after a few seconds, not after 15."""
 
-KILL_AT = 10
-"""Answers after which the second node is killed."""
+KILL_AT = 5
+"""Answers of the second node after which it is killed."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def environment() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def cluster(environment: None) -> Iterator[Any]:
+def two_nodes(environment: None) -> Iterator[Any]:
     """A head node with one processor; a test adds another."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'edge-sacro[batch]'")
     from ray.cluster_utils import Cluster
@@ -55,7 +57,10 @@ def cluster(environment: None) -> Iterator[Any]:
 
 
 class Recording(RayPool):
-    """Keeps every answer as it came; and where a node went away, has what it had answered sent again too."""
+    """Begins when both workers are ready, and keeps every answer as it came.
+
+    Where a node went away, what it had answered is sent again too, as if nobody knew.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -63,6 +68,11 @@ class Recording(RayPool):
         self.lost: list[Event] = []
         self._answered: dict[str, list[Task]] = {}
         self.sent: Callable[[], None] = lambda: None
+        self._began = False
+
+    def free(self) -> int:
+        self._began = self._began or self.workers() == 2
+        return super().free() if self._began else 0
 
     def send(self, task: Task) -> None:
         super().send(task)
@@ -87,19 +97,20 @@ def local_table(folder: Path, bundle: Bundle, out: Path) -> bytes:
 
 @pytest.mark.heavy
 def test_a_node_that_is_killed_in_the_middle_costs_no_row_and_doubles_none(
-    cluster: Any, bundle: Bundle, tmp_path: Path
+    two_nodes: Any, bundle: Bundle, tmp_path: Path
 ) -> None:
     folder = write_instances(tmp_path / "in", 40)
-    node = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+    node = two_nodes.add_node(num_cpus=1, object_store_memory=100 << 20)
     pools: list[Recording] = []
     killed: list[int] = []
 
     def kill() -> None:
-        """Once both nodes have something to do."""
-        if not killed and len(pools[0].raw) >= KILL_AT and pools[0].working() == 2:
+        """Once the node has answered a few, and has one to answer."""
+        (doomed, *_) = [each for each in pools[0]._workers if each.node == node.node_id] or [None]
+        if not killed and doomed is not None and doomed.task is not None and doomed.answered >= KILL_AT:
             assert len(set(pools[0].nodes())) == 2
             killed.append(len(pools[0].raw))
-            cluster.remove_node(node, allow_graceful=False)
+            two_nodes.remove_node(node, allow_graceful=False)
 
     def opened(recipe: Recipe, loaded: Bundle, workers: int, plan: Plan) -> Recording:
         packed = zip_from_bundle(loaded, None)
@@ -107,7 +118,7 @@ def test_a_node_that_is_killed_in_the_middle_costs_no_row_and_doubles_none(
         pools[0].sent = kill
         return pools[0]
 
-    plan = Plan(tmp_path / "ray.parquet", engine="ray", workers=2, address=cluster.address)
+    plan = Plan(tmp_path / "ray.parquet", engine="ray", workers=2, address=two_nodes.address)
     outcome: Outcome = run_batch(FolderInstances([str(folder)]), bundle, ONE, plan, opened=opened)
 
     assert killed
@@ -123,7 +134,7 @@ def test_a_node_that_is_killed_in_the_middle_costs_no_row_and_doubles_none(
 
 
 @pytest.mark.heavy
-def test_an_instance_that_kills_its_actor_is_set_aside(cluster: Any, bundle: Bundle, tmp_path: Path) -> None:
+def test_an_instance_that_kills_its_actor_is_set_aside(two_nodes: Any, bundle: Bundle, tmp_path: Path) -> None:
     folder = write_instances(tmp_path / "in", 3)
     write_dicom(folder / "001b.dcm", drawn_pelvis(), ImageComments=deadly.DIES.decode())
 
@@ -131,19 +142,19 @@ def test_an_instance_that_kills_its_actor_is_set_aside(cluster: Any, bundle: Bun
         packed = zip_from_bundle(loaded, None)
         return RayPool(recipe, packed, workers, plan.limits, address=plan.address, kind=deadly.DeadlyRemote)
 
-    plan = Plan(tmp_path / "ray.parquet", engine="ray", workers=1, address=cluster.address)
+    plan = Plan(tmp_path / "ray.parquet", engine="ray", workers=1, address=two_nodes.address)
     outcome = run_batch(FolderInstances([str(folder)]), bundle, ONE, plan, opened=opened)
     assert (outcome.tally.rows, outcome.tally.states["set_aside"]) == (5, 1)
     assert [each["reason_code"] for each in outcome.tally.set_aside] == ["worker_died"]
 
 
 @pytest.mark.heavy
-def test_a_node_with_another_version_is_refused(cluster: Any, bundle: Bundle, folder: Path, tmp_path: Path) -> None:
+def test_a_node_with_another_version_is_refused(two_nodes: Any, bundle: Bundle, folder: Path, tmp_path: Path) -> None:
     def opened(recipe: Recipe, loaded: Bundle, workers: int, plan: Plan) -> RayPool:
         other = replace(recipe, version="9.9")
         return RayPool(other, zip_from_bundle(loaded, None), workers, plan.limits, address=plan.address)
 
-    plan = Plan(tmp_path / "ray.parquet", engine="ray", workers=1, address=cluster.address)
+    plan = Plan(tmp_path / "ray.parquet", engine="ray", workers=1, address=two_nodes.address)
     with pytest.raises(BatchMismatch, match=r"the driver 9\.9"):
         run_batch(FolderInstances([str(folder)]), bundle, ONE, plan, opened=opened)
 
@@ -154,3 +165,26 @@ def test_without_ray_the_message_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BackendUnavailable, match="pip install 'edge-sacro"):
         run_batch(FolderInstances([str(folder)]), bundle, ONE, Plan(tmp_path / "ray.parquet", engine="ray"))
+
+
+def test_a_cluster_of_ones_own_is_started_where_no_web_server_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def init(**options: Any) -> None:
+        seen.update(options, **{name: os.environ.get(name) for name in (*cluster.QUIET, "http_proxy", "NO_PROXY")})
+
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    for name in cluster.QUIET:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setitem(sys.modules, "ray", types.SimpleNamespace(init=init))
+    cluster.connected(None, 2)
+    assert (seen["address"], seen["num_cpus"], seen["include_dashboard"]) == ("local", 2, False)
+    assert (seen["RAY_USAGE_STATS_ENABLED"], seen["http_proxy"], seen["NO_PROXY"]) == ("0", cluster.NOWHERE, "")
+    assert os.environ["http_proxy"] == "http://proxy:3128", "it is put back"
+    assert "NO_PROXY" not in os.environ
+
+    cluster.connected("head:6379", 2)
+    assert (seen["address"], seen["http_proxy"]) == ("head:6379", "http://proxy:3128")
+    with pytest.raises(UsageError, match="a node of the cluster"):
+        cluster.connected("ray://head:10001", 2)
