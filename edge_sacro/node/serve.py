@@ -100,7 +100,6 @@ class Node:
         if answers is None:
             self.runtime = closing.enter_context(open_runtime(config))
             self.store.bundle = self.runtime.bundle.fingerprint
-            self.journal.event("proved", ms=prove(self.runtime))
         self.worker = Worker(
             config=config,
             spool=self.spool,
@@ -108,7 +107,7 @@ class Node:
             journal=self.journal,
             halt=self.halt,
             arrived=self.intake.arrived,
-            answers=answers(config) if self.runtime is None and answers is not None else self._answers(),
+            answers=self._answers() if answers is None else answers(config),
             wake_senders=self._wake_senders,
             observe=self._observe,
         )
@@ -117,9 +116,14 @@ class Node:
         self.journal.event("opened", version=__version__, bundle=self.store.bundle, swept=len(swept), returned=returned)
 
     def _answers(self) -> Answering:
+        """What the runtime answers with, proved."""
         if self.runtime is None:
             raise NodeError("there is nothing that answers")
-        return Answers(self.runtime, self.config)
+        answers = Answers(self.runtime, self.config)
+        began = time.monotonic()
+        proved = prove(answers)
+        self.journal.event("proved", ms=round(1000 * (time.monotonic() - began)), outcome=proved.outcome)
+        return answers
 
     def start(self) -> None:
         """Begin to send, to assess and, last of all, to receive."""

@@ -30,8 +30,10 @@ from edge_sacro.cli import main
 from edge_sacro.commands import serve as commands_serve
 from edge_sacro.errors import BackendFailed, NodeError
 from edge_sacro.node import process, proof, systemd
+from edge_sacro.node.answers import Answers
 from edge_sacro.node.audit_check import records_from_file
 from edge_sacro.node.config import NodeConfig
+from edge_sacro.node.opening import open_runtime
 from edge_sacro.node.records import DeliveryState, NewDelivery, Outcome, Received
 from edge_sacro.node.serve import Node
 from edge_sacro.node.store import Store
@@ -168,7 +170,7 @@ def test_a_backend_that_cannot_run_keeps_the_node_from_starting(
     def broken(*_: object, **__: object) -> None:
         raise BackendFailed("the GPU is gone")
 
-    monkeypatch.setattr(Runtime, "infer", broken)
+    monkeypatch.setattr(Runtime, "assess_each", broken)
     with pytest.raises(BackendFailed):
         Node(_config(tmp_path / "node", bundle))
     monkeypatch.undo()
@@ -178,11 +180,13 @@ def test_a_backend_that_cannot_run_keeps_the_node_from_starting(
     node.stop()
 
 
-def test_the_image_of_the_proof_is_read_and_decided_on_by_nobody(bundle: Path) -> None:
-    with Runtime(bundle, threads=1) as runtime:
-        result = runtime.infer(proof.blank_image())
-        assert result.state == "not_assessable", result.reason
-        assert proof.prove(runtime) > 0
+def test_the_image_of_the_proof_goes_all_the_way_and_decides_nothing(tmp_path: Path, bundle: Path) -> None:
+    to = {"name": "archive", "host": "localhost", "port": 104, "ae_title": "ARCHIVE", "objects": ("sr", "sc")}
+    config = _config(tmp_path / "node", bundle, destinations=(to,))
+    with open_runtime(config) as runtime:
+        answer = proof.prove(Answers(runtime, config))
+    assert answer.outcome == "not_assessable", answer.reason
+    assert {each.kind for each in answer.objects} == {"sr", "sc"}
 
 
 def test_a_changed_model_is_refused_with_its_exit_code_and_an_unchanged_one_is_not(tmp_path: Path) -> None:
