@@ -23,6 +23,7 @@ from edge_sacro.kit.installer.manifest import SCHEMA, KitManifest, is_safe_name,
 from edge_sacro.kit.installer.signature import DOMAIN
 from edge_sacro.kit.installer.steps import sha256_of
 from edge_sacro.kit.licences import write_licences
+from edge_sacro.kit.needed import needed_wheels
 from edge_sacro.kit.pages import write_docs
 from edge_sacro.kit.sbom import sbom_from_kit
 from edge_sacro.kit.targets import TARGETS, Target
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).parents[2]
 """Where the docs and the product's own source stand, where it runs from a checkout."""
+
+_ROUNDS = 10
+"""Of downloads: each may bring what needs another."""
 
 EXTRAS = ("serve", "signing")
 """Of the product, in a kit where nothing else is asked for: the node, and the verification of bundles."""
@@ -153,14 +157,41 @@ def _wheels(order: KitOrder, target: Target, python: str, folder: Path) -> list[
         order.tell(f"wheels of {order.wheels}; nothing is downloaded")
         for path in sorted(order.wheels.glob("*.whl")):
             shutil.copyfile(path, folder / path.name)
-        return wheels_from_folder(folder)
+        return _only_needed(order, target, python, folder)
     with TemporaryDirectory(prefix="edge-sacro-wheel-") as scratch:
         product = order.wheel or build_product(CHECKOUT, Path(scratch))
-        order.tell(f"downloading wheels for {target.name}, Python {python}: this reaches for the network")
-        download(product, order.extras, target, python, folder)
-        if not (folder / product.name).exists():
-            shutil.copyfile(product, folder / product.name)
-    return wheels_from_folder(folder)
+        shutil.copyfile(product, folder / product.name)
+    order.tell(f"downloading wheels for {target.name}, Python {python}: this reaches for the network")
+    named = f"[{','.join(order.extras)}]" if order.extras else ""
+    download([f"{folder / product.name}{named}", "pip"], target, python, folder)
+    for _ in range(_ROUNDS):
+        _, missing = needed_wheels(wheels_from_folder(folder), order.extras, target, python)
+        if not missing:
+            break
+        order.tell(f"needed on Python {python} besides: {', '.join(each.requirement for each in missing)}")
+        download([each.requirement for each in missing], target, python, folder)
+    return _only_needed(order, target, python, folder)
+
+
+def _only_needed(order: KitOrder, target: Target, python: str, folder: Path) -> list[Wheel]:
+    """The folder's wheels, without those that the target does not need.
+
+    Raises:
+        KitError: one that it needs is not there.
+    """
+    wheels = wheels_from_folder(folder)
+    needed, missing = needed_wheels(wheels, order.extras, target, python)
+    if missing:
+        raise KitError(
+            f"not there, and needed on {target.name} with Python {python}: "
+            f"{', '.join(each.requirement for each in missing)}",
+            source="wheels",
+            remedy="Put these wheels there, or let kit build download.",
+        )
+    for wheel in wheels:
+        if wheel.name not in needed:
+            wheel.path.unlink()
+    return [wheel for wheel in wheels if wheel.name in needed]
 
 
 def _write_studies(order: KitOrder, bundle: Bundle, folder: Path) -> None:

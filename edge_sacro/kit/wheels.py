@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zipfile import BadZipFile, ZipFile
 
 from edge_sacro.errors import KitError
@@ -82,15 +83,14 @@ def build_product(source: Path, out: Path) -> Path:
     return built[0]
 
 
-def download(product: Path, extras: Sequence[str], target: Target, python: str, out: Path) -> None:
-    """Download everything that the product needs on the target, and pip, into a folder.
+def download(requirements: Sequence[str], target: Target, python: str, out: Path) -> None:
+    """Download wheels of requirements and of what they need, into a folder.
 
     Args:
-        product: its wheel.
-        extras: of the product.
+        requirements: as pip takes them.
         target: what the wheels have to work on.
         python: its version.
-        out: the folder; wheels of the wanted versions that lie there are taken.
+        out: the folder; the versions that lie there stay.
 
     Raises:
         KitError: pip found no set of wheels.
@@ -99,8 +99,12 @@ def download(product: Path, extras: Sequence[str], target: Target, python: str, 
     command += ["--python-version", python]
     for platform in target.platforms:
         command += ["--platform", platform]
-    named = f"[{','.join(extras)}]" if extras else ""
-    _pip([*command, f"{product}{named}", "pip"], f"downloading wheels for {target.name}, Python {python}")
+    with TemporaryDirectory(prefix="edge-sacro-wheels-") as scratch:
+        there = [wheel_from_file(path) for path in sorted(out.glob("*.whl"))]
+        constraints = Path(scratch) / "constraints.txt"
+        constraints.write_text("".join(f"{wheel.name}=={wheel.version}\n" for wheel in there))
+        command += ["--constraint", str(constraints), "--find-links", str(out)]
+        _pip([*command, *requirements], f"downloading wheels for {target.name}, Python {python}")
 
 
 def wheels_from_folder(folder: Path) -> list[Wheel]:
