@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +18,10 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from pydicom import dcmread
 
 from edge_sacro.batch import dicomweb
@@ -31,13 +38,18 @@ TOKEN = "a-token"  # noqa: S105
 class Server:
     """QIDO-RS and WADO-RS over files, two studies; ``trouble`` answers in its place where it wants to."""
 
-    def __init__(self, files: list[Path]) -> None:
+    def __init__(self, files: list[Path], certificate: Path | None = None) -> None:
         self.content = {f"1.2.{index}": path.read_bytes() for index, path in enumerate(files)}
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.trouble: Callable[[str, int], tuple[int, dict[str, str], bytes] | None] = lambda *_: None
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.base = f"http://127.0.0.1:{self._http.server_address[1]}/dicom-web"
+        scheme = "http" if certificate is None else "https"
+        if certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        self.base = f"{scheme}://127.0.0.1:{self._http.server_address[1]}/dicom-web"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -240,3 +252,40 @@ def test_the_part_of_an_answer_is_the_file_to_the_byte(files: list[Path]) -> Non
     assert first_part(header, b"preamble\r\n" + parted(data), "x") == data
     assert first_part("application/dicom", data, "x") == data
     assert dcmread(files[0]).SOPInstanceUID == "2.25.1"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A key and its own certificate for 127.0.0.1, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pacs")])
+    now = dt.datetime.now(dt.timezone.utc)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "server.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_a_server_is_verified_before_it_is_told_the_token(files: list[Path], certificate: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    server = Server(files, certificate)
+    try:
+        trusted = WebInstances(access_from_options(server.base, tmp_path / "token", certificate))
+        assert len(trusted.labels) == 5
+        trusted.close()
+        asked = len(server.asked)
+        with pytest.raises(PeerFailed, match="its certificate is not trusted"):
+            WebInstances(access_from_options(server.base, tmp_path / "token", None))
+        assert len(server.asked) == asked
+    finally:
+        server.close()
