@@ -26,7 +26,7 @@ def _serves(prefix: Path) -> str:
 
 def _killed_at(point: int, kit: Path, prefix: Path, maker: Path) -> int:
     command = [sys.executable, DEADLY, str(point), "install", kit, "--prefix", prefix, "--key", f"{maker}.pub"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(prefix.parent)}
     return subprocess.run(command, capture_output=True, cwd=ROOT, env=environment, check=False).returncode
 
 
@@ -58,7 +58,11 @@ def test_what_was_killed_in_its_selftest_leaves_nothing_that_counts(tmp_path: Pa
     kit = write_kit(tmp_path, maker, "1.1.0", seconds=60, mark=str(mark))
     command = [sys.executable, "-m", "edge_sacro.cli", "kit", "install", kit, "--prefix", prefix]
     running = subprocess.Popen(
-        [*command, "--key", f"{maker}.pub"], stdout=subprocess.DEVNULL, start_new_session=True, cwd=ROOT
+        [*command, "--key", f"{maker}.pub"],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     for _ in range(600):
         if mark.exists():
