@@ -120,4 +120,4 @@ def run_fuzz(work: Path, inputs: int, seed: int, *, planted: bool = False, secon
 def _finding(told: str) -> str:
     """The part of the output that says what was found."""
     at = max(told.find("Uncaught Python exception"), told.find("ERROR: libFuzzer"))
-    return told[max(at, 0) :][:1500]
+    return told[max(at, 0) :][:1500].replace(f"{Path.cwd()}/", "")

@@ -31,7 +31,7 @@ def test_without_atheris_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: p
 @pytest.mark.heavy
 def test_a_planted_defect_is_found_and_nothing_else(tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="coverage-guided fuzzing needs atheris")
-    planted = run_fuzz(tmp_path / "planted", 20_000, 1, planted=True)
+    planted = run_fuzz(tmp_path / "planted", 300_000, 1, planted=True)
     assert planted.finding is not None
     assert "PlantedDefect" in planted.finding
     found = run_fuzz(tmp_path / "reader", 1000, 1)
