@@ -101,7 +101,7 @@ def _checked(
     from edge_sacro.selftest.run import selftest as run
 
     if config is None:
-        return run(Options(order, golden, release, rounds=rounds))
+        return run(Options(order, golden, release, folder=release or Path(), rounds=rounds))
     from edge_sacro.node.config import config_from_file
     from edge_sacro.selftest.site import order_from_config
 

@@ -7,13 +7,13 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from edge_sacro import __version__
-from edge_sacro.benchmark.order import Order, bundle_from_order, open_runtime
+from edge_sacro.benchmark.order import Order, open_runtime
 from edge_sacro.bundle import Bundle
 from edge_sacro.engine.saturation import check_int8
 from edge_sacro.errors import EdgeSacroError, UsageError
@@ -41,6 +41,7 @@ from edge_sacro.selftest.golden import (
     golden_from_file,
 )
 from edge_sacro.selftest.machine import Clock, certificate_checks, disk_check, file_checks, release_time
+from edge_sacro.selftest.site import bundle_looked_at
 from edge_sacro.selftest.studies import drawn_studies, files_of
 from edge_sacro.selftest.yardstick import Yardstick
 
@@ -150,7 +151,7 @@ def _assessed(
     options: Options, golden: Golden, folder: Path | None, yardstick: Yardstick
 ) -> tuple[BundleRecord, list[Check], Measured]:
     """Every check of the bundle and of what it answers."""
-    bundle = bundle_from_order(options.order)
+    bundle = bundle_looked_at(options.order)
     if bundle.fingerprint != golden.bundle.fingerprint:
         raise UsageError(
             f"the golden answers are those of {golden.bundle.name} {golden.bundle.version}, fingerprint "
@@ -161,7 +162,8 @@ def _assessed(
         )
     checks = [Check(name="bundle", status="passed", found=_whose(bundle), allowed=golden.bundle.fingerprint[:16] + "…")]
     checks += [_int8(bundle.manifest, options.order)]
-    with TemporaryDirectory(prefix="edge-sacro-selftest-") as scratch, open_runtime(options.order) as runtime:
+    verified = replace(options.order, trust=(), state=None)
+    with TemporaryDirectory(prefix="edge-sacro-selftest-") as scratch, open_runtime(verified) as runtime:
         files = files_of(golden, folder, Path(scratch))
         answers = answers_of(runtime, files, yardstick, options.rounds)
         checks += study_checks(golden, files, answers, drawn=folder is None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from edge_sacro.selftest.document import SelftestReport, report_from_file, verif
 from edge_sacro.selftest.golden import GOLDEN_NAME, Golden, json_from_golden
 from edge_sacro.selftest.html import html_from_report
 from edge_sacro.trust import trust_from_files
-from tests.signed import write_keys
+from tests.signed import signed, write_keys
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +83,11 @@ def test_a_report_that_was_changed_is_refused(out: Path, keys: Path, tmp_path: P
         (text, signature[:-1], "maker", BundleNotTrusted),
         (b"{}", signature, "maker", UsageError),
     ]
-    for content, signed, key, error in spoilt:
+    for content, written, key, error in spoilt:
         (tmp_path / "report.json").write_bytes(content)
         (tmp_path / "report.json.sig").unlink(missing_ok=True)
-        if signed is not None:
-            (tmp_path / "report.json.sig").write_bytes(signed)
+        if written is not None:
+            (tmp_path / "report.json.sig").write_bytes(written)
         with pytest.raises(error):
             _verified(tmp_path / "report.json", keys / f"{key}.pub")
 
@@ -152,3 +153,24 @@ def test_options_that_cannot_be_meant_are_refused(order: Order, folder: Path, mo
 def test_a_report_is_verified_with_a_key_alone(out: Path) -> None:
     done = CliRunner().invoke(main, ["selftest", "--verify", str(out / "report.json")])
     assert done.exit_code == UsageError.exit_code
+
+
+def test_a_signed_bundle_is_verified_and_the_memory_of_sequences_is_not_written(
+    order: Order, folder: Path, keys: Path, tmp_path: Path
+) -> None:
+    """A selftest may run as root, and the node could not read a memory that root wrote."""
+    bundle, state = tmp_path / "bundle", tmp_path / "sequences.json"
+    shutil.copytree(order.bundle, bundle)
+    signed(bundle, keys / "maker")
+    (tmp_path / "node.toml").write_text(
+        f'folder = "{tmp_path}"\n[assessment]\nbundle = "{bundle}"\ntrust = ["{keys / "maker.pub"}"]\nthreads = 1\n'
+    )
+    command = ["selftest", "--config", str(tmp_path / "node.toml"), "--golden", str(folder), "--rounds", "0"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert "signed by" in done.output
+    assert not state.exists()
+    state.write_text('{"schema_version": 1, "sequences": {"dorfner2024/tiny": 7}}')
+    assert "7 was taken here" in CliRunner().invoke(main, command).output
+    (bundle / "signature.json").unlink()
+    assert "the bundle is not signed" in CliRunner().invoke(main, command).output
