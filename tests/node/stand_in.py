@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
@@ -143,3 +144,17 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def node_config(folder: Path, bundle: Path | None = None, **tables: Any) -> NodeConfig:
+    """A configuration of a whole node on ports of the system's choice; its log stands beside its folder."""
+    fields: dict[str, Any] = {
+        "folder": folder,
+        "log": folder.parent / "node.log",
+        "dicom": {"port": 0, "peers": ({"ae_title": "MODALITY"},)},
+        "http": {"enabled": False, "port": 0},
+        "assessment": {"threads": 1, **({} if bundle is None else {"bundle": str(bundle)})},
+        "limits": {"disk_reserve_mb": 0},
+        **tables,
+    }
+    return NodeConfig.model_validate(fields)
