@@ -76,6 +76,9 @@ class Answers:
         runtime: open.
         config: the node's: which objects its destinations want, and whether it has a page that shows pictures.
 
+    Attributes:
+        keep: is given each answer with the file it came from, for the ledger of drift; nothing where None.
+
     Raises:
         UsageError: the runtime's system reads CT, whose series this node does not answer.
         OutputNotWritten: the package that makes DICOM objects is not installed.
@@ -89,6 +92,7 @@ class Answers:
                 remedy="Choose a bundle for radiographs, or assess CT with edge-sacro infer.",
             )
         self._runtime = runtime
+        self.keep: Callable[[Assessed, bytes], None] | None = None
         self.kinds = wanted_kinds(config)
         check_objects(self.kinds)
         self._pictures, self._sends = config.http.enabled, bool(config.destinations)
@@ -125,6 +129,8 @@ class Answers:
         files |= {name_of(each.kind): each.content for each in objects}
         if self._pictures and radiograph is not None and result.state is not State.REFUSED:
             files |= self._drawn(assessed, radiograph)
+        if self.keep is not None:
+            self.keep(assessed, data)
         return Answer(
             outcome=result.state.value,
             reason_code=result.reason_code,

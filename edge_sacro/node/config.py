@@ -139,6 +139,18 @@ class Assessment(_Strict):
         return self
 
 
+class Ledger(_Strict):
+    """The ledger of drift (docs/ledger.md), ``ledger.sqlite`` in the node's folder.
+
+    Attributes:
+        enabled: whether a line is kept of each answer.
+        shadow: part of the images that fp32 assesses too, where another precision serves; 0 for none.
+    """
+
+    enabled: bool = True
+    shadow: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
 class Limits(_Strict):
     """What is refused before it can do harm.
 
@@ -192,6 +204,7 @@ class NodeConfig(_Strict):
     destinations: tuple[Destination, ...] = ()
     http: Http = Http()
     assessment: Assessment = Assessment()
+    ledger: Ledger = Ledger()
     limits: Limits = Limits()
     sending: Sending = Sending()
     retention: Retention = Retention()

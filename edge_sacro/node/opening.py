@@ -11,10 +11,30 @@ from edge_sacro.bundle import load_bundle
 from edge_sacro.engine import open_engine
 from edge_sacro.engine.serve import QualifiedEngines
 from edge_sacro.engine.store import EngineStore
-from edge_sacro.errors import NodeError, StorageFailed
+from edge_sacro.errors import NodeError, StorageFailed, UsageError
+from edge_sacro.ledger.keep import Keeper
 from edge_sacro.node.config import NodeConfig
 from edge_sacro.runtime import Runtime
 from edge_sacro.trust import trust_from_files
+
+LEDGER_NAME = "ledger.sqlite"
+
+
+def open_keeper(config: NodeConfig, runtime: Runtime) -> Keeper:
+    """The node's ledger of drift, with the second opinion that the configuration asks for.
+
+    Raises:
+        UsageError: a second opinion beside fp32 itself.
+        BundleError, BackendError: the second opinion cannot be had.
+        OutputNotWritten: the ledger cannot be used.
+    """
+    shadow, part = None, config.ledger.shadow
+    if part:
+        if runtime.precision == "fp32":
+            raise UsageError("fp32 serves, so that there is nothing to compare it with", source="ledger.shadow")
+        chosen = config.assessment.model_copy(update={"precision": "fp32", "engines": None})
+        shadow = open_runtime(config.model_copy(update={"assessment": chosen}))
+    return Keeper(config.folder / LEDGER_NAME, runtime, shadow, part)
 
 
 def open_runtime(config: NodeConfig) -> Runtime:

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Protocol
 
 from edge_sacro import __version__
-from edge_sacro.errors import DiskFull, NodeError, StorageFailed
+from edge_sacro.errors import DiskFull, EdgeSacroError, NodeError, StorageFailed
+from edge_sacro.ledger.keep import Keeper
 from edge_sacro.node.alerts import AlertingJournal
 from edge_sacro.node.answers import Answer, Answers
 from edge_sacro.node.audit import AuditTrail
@@ -23,14 +24,14 @@ from edge_sacro.node.audited import AuditedStore
 from edge_sacro.node.config import NodeConfig
 from edge_sacro.node.halt import Halt
 from edge_sacro.node.intake import Intake
-from edge_sacro.node.opening import locked, open_runtime
+from edge_sacro.node.opening import locked, open_keeper, open_runtime
 from edge_sacro.node.operate import KEY_NAME, QUEUE_NAME, TRAIL_NAME
 from edge_sacro.node.proof import prove
 from edge_sacro.node.records import DeliveryState
 from edge_sacro.node.spool import Spool
 from edge_sacro.node.work import Answering, Worker
 from edge_sacro.results import bundle_record
-from edge_sacro.runtime import Runtime
+from edge_sacro.runtime import Assessed, Runtime
 
 if TYPE_CHECKING:
     from edge_sacro.node.send import Sender
@@ -123,7 +124,17 @@ class Node:
         began = time.monotonic()
         proved = prove(answers)
         self.journal.event("proved", ms=round(1000 * (time.monotonic() - began)), outcome=proved.outcome)
+        if self.config.ledger.enabled:
+            keeper = self._closing.enter_context(open_keeper(self.config, self.runtime))
+            answers.keep = lambda assessed, data: self._write_ledger(keeper, assessed, data)
         return answers
+
+    def _write_ledger(self, keeper: Keeper, assessed: Assessed, data: bytes) -> None:
+        """Add the line of an answer; what goes wrong there is told, and is no failure of the answer."""
+        try:
+            keeper.keep(assessed[0], assessed[1], data)
+        except EdgeSacroError as error:
+            self.journal.event("ledger_failed", error=error.code)
 
     def start(self) -> None:
         """Begin to send, to assess and, last of all, to receive."""

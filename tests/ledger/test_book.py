@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,62 @@ def test_the_command_shows_the_state_and_ends_with_three_where_something_changed
     assert "http" not in page.read_text().replace("http://www.w3.org/2000/svg", "")
     assert len(table.read_text().splitlines()) == 401
     assert CliRunner().invoke(main, ["ledger", str(tmp_path / "absent")]).exit_code == 11
+
+
+def test_a_node_keeps_a_ledger_of_its_answers(bundle: str, tmp_path: Path) -> None:
+    pytest.importorskip("pynetdicom", reason="the extra serve is not installed")
+    from edge_sacro.node.config import NodeConfig
+    from edge_sacro.node.serve import Node
+
+    config = NodeConfig.model_validate(
+        {
+            "folder": tmp_path / "node",
+            "assessment": {"bundle": bundle},
+            "dicom": {"port": 0},
+            "http": {"enabled": False},
+        }
+    )
+    file = write_dicom(tmp_path / "a.dcm", **PRIVATE)
+    node = Node(config)
+    try:
+        node.start()
+        with node.intake.part() as part:
+            part.write(file.read_bytes())
+            node.intake.take(part, via="http", peer="test")
+        ends = time.monotonic() + 20
+        while node.store.waiting() and time.monotonic() < ends:
+            time.sleep(0.05)
+    finally:
+        node.stop()
+    book = Book(tmp_path / "node" / "ledger.sqlite")
+    assert [entry.bundle for entry in book.entries()] == [node.store.bundle], "one line, and none of the proof's image"
+    book.close()
+
+
+def test_a_line_that_cannot_be_written_holds_up_no_answer(bundle: str, tmp_path: Path) -> None:
+    pytest.importorskip("pynetdicom", reason="the extra serve is not installed")
+    from edge_sacro.node.serve import Node
+
+    told: list[str] = []
+
+    class Told:
+        journal = type("", (), {"event": staticmethod(lambda name, **fields: told.append(f"{name} {fields['error']}"))})
+
+    with Runtime(bundle) as runtime:
+        keeper = Keeper(tmp_path / "l.sqlite", runtime)
+        assessed = next(runtime.assess_each(write_dicom(tmp_path / "a.dcm")))
+        connection = sqlite3.connect(tmp_path / "l.sqlite")
+        connection.execute("DROP TABLE entry")
+        connection.close()
+        Node._write_ledger(Told, keeper, assessed, b"")  # type: ignore[arg-type]
+        keeper.close()
+    assert told == ["ledger_failed output_not_written"]
+
+
+def test_a_node_whose_shadow_has_nothing_to_compare_does_not_start(bundle: str, tmp_path: Path) -> None:
+    from edge_sacro.node.config import NodeConfig
+    from edge_sacro.node.opening import open_keeper
+
+    fields = {"folder": tmp_path, "assessment": {"bundle": bundle}, "ledger": {"shadow": 0.5}}
+    with Runtime(bundle) as runtime, pytest.raises(UsageError, match="nothing to compare"):
+        open_keeper(NodeConfig.model_validate(fields), runtime)
