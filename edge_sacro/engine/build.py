@@ -12,6 +12,7 @@ from edge_sacro.engine import ort_build, ov_build, trt_build
 from edge_sacro.engine.device import device_from_profile
 from edge_sacro.engine.profiles import DeviceProfile
 from edge_sacro.engine.seal import Builder, Seal, sha256
+from edge_sacro.engine.silence import silence
 from edge_sacro.engine.trt_build import Plan, PlanOrder, Progress
 from edge_sacro.errors import BackendUnavailable, EngineBuildFailed
 
@@ -135,6 +136,7 @@ def ranges_from_text(text: Mapping[str, Any]) -> dict[str, float]:
 
 def _vendor(builder: Builder) -> Any:
     if builder == "onnxruntime":
+        silence()
         import onnxruntime
 
         return onnxruntime

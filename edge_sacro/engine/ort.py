@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_sacro.engine.base import Array, Engine, NetworkSpec, TensorSpec
+from edge_sacro.engine.silence import silence
 from edge_sacro.errors import BackendFailed, BundleContractBroken, DeadlineExceeded, EdgeSacroError
 
 ERROR_FROM_VENDOR: dict[str, type[EdgeSacroError]] = {
@@ -44,6 +45,7 @@ class OrtEngine(Engine):
     backend = "onnxruntime"
 
     def __init__(self, spec: NetworkSpec, model: bytes, threads: int, *, optimise: bool = True) -> None:
+        silence()
         import onnxruntime
 
         super().__init__(spec)

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from edge_sacro.engine.ort import ERROR_FROM_VENDOR
+from edge_sacro.engine.silence import silence
 from edge_sacro.errors import EngineBuildFailed
 
 
@@ -22,6 +23,7 @@ def graph_from_onnx(name: str, model: bytes) -> bytes:
     Raises:
         EngineBuildFailed: ONNX Runtime refuses the network.
     """
+    silence()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
