@@ -141,6 +141,7 @@ def _vendor(builder: Builder) -> Any:
 
         return onnxruntime
     if builder == "openvino":
+        silence()
         import openvino
 
         return openvino

@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_sacro.engine.base import Array, Engine, NetworkSpec, TensorSpec
 from edge_sacro.engine.ov_concat import concatenates_wrongly, float_concatenation
+from edge_sacro.engine.silence import silence
 from edge_sacro.errors import BackendFailed, BundleContractBroken, DeadlineExceeded, EdgeSacroError, Int8Inexact
 
 ERROR_FROM_VENDOR: dict[str, type[EdgeSacroError]] = {
@@ -53,6 +54,7 @@ class OpenVinoEngine(Engine):
     backend = "openvino"
 
     def __init__(self, spec: NetworkSpec, model: bytes, threads: int) -> None:
+        silence()
         import openvino
 
         super().__init__(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edge_sacro.engine.ov import ERROR_FROM_VENDOR, SETTINGS
+from edge_sacro.engine.silence import silence
 from edge_sacro.errors import EngineBuildFailed
 
 
@@ -19,6 +20,7 @@ def blob_from_onnx(name: str, model: bytes) -> bytes:
     Raises:
         EngineBuildFailed: OpenVINO refuses the network.
     """
+    silence()
     import openvino
 
     core = openvino.Core()
