@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge_sacro.engine.base import Array, Engine, NetworkSpec, TensorSpec
-from edge_sacro.engine.ov_concat import concatenates_wrongly, float_concatenation
+from edge_sacro.engine.ov_concat import check_concatenations
 from edge_sacro.engine.silence import silence
 from edge_sacro.errors import BackendFailed, BundleContractBroken, DeadlineExceeded, EdgeSacroError, Int8Inexact
 
@@ -74,12 +74,7 @@ class OpenVinoEngine(Engine):
     def _opened(core: Any, model: bytes, settings: Mapping[str, object]) -> Any:
         """The network, compiled here."""
         network = core.read_model(model)
-        place = float_concatenation(network)
-        if place is not None and concatenates_wrongly():
-            raise Int8Inexact(
-                f"this version of OpenVINO sums int8 wrongly behind the concatenation {place!r}",
-                remedy="Calibrate the bundle again, which writes it otherwise, or use another precision or backend.",
-            )
+        check_concatenations(network)
         return core.compile_model(network, "CPU", settings)
 
     def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:

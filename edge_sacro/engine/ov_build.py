@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edge_sacro.engine.ov import ERROR_FROM_VENDOR, SETTINGS
+from edge_sacro.engine.ov_concat import check_concatenations
 from edge_sacro.engine.silence import silence
 from edge_sacro.errors import EngineBuildFailed
 
@@ -19,13 +20,16 @@ def blob_from_onnx(name: str, model: bytes) -> bytes:
 
     Raises:
         EngineBuildFailed: OpenVINO refuses the network.
+        Int8Inexact: this version would sum it wrongly.
     """
     silence()
     import openvino
 
     core = openvino.Core()
     try:
-        compiled = core.compile_model(core.read_model(model), "CPU", {**SETTINGS, "CACHE_MODE": "OPTIMIZE_SPEED"})
+        network = core.read_model(model)
+        check_concatenations(network)
+        compiled = core.compile_model(network, "CPU", {**SETTINGS, "CACHE_MODE": "OPTIMIZE_SPEED"})
         return bytes(compiled.export_model().getvalue())
     except Exception as error:
         if type(error).__name__ not in ERROR_FROM_VENDOR:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from edge_sacro.engine.silence import silence
+from edge_sacro.errors import Int8Inexact
 
 CHANNELS = 16
 SHAPE = (1, CHANNELS, 8, 8)
@@ -45,6 +46,20 @@ def concatenates_wrongly() -> bool:
     (found,) = compiled({"a": values, "b": values}).values()
     true = 2 * values.sum(axis=1, keepdims=True)
     return bool(np.abs(found - true).max() > TOLERANCE)
+
+
+def check_concatenations(network: Any) -> None:
+    """Refuse a network that would meet the defect.
+
+    Raises:
+        Int8Inexact: it would.
+    """
+    place = float_concatenation(network)
+    if place is not None and concatenates_wrongly():
+        raise Int8Inexact(
+            f"this version of OpenVINO sums int8 wrongly behind the concatenation {place!r}",
+            remedy="Calibrate the bundle again, which writes it otherwise, or use another precision or backend.",
+        )
 
 
 def float_concatenation(network: Any) -> str | None:

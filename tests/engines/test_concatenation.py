@@ -105,7 +105,7 @@ def test_what_would_meet_the_defect_is_refused(model: Any) -> None:
 
 
 def test_it_is_taken_where_the_vendor_has_mended_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_sacro.engine.ov.concatenates_wrongly", lambda: False)
+    monkeypatch.setattr("edge_sacro.engine.ov_concat.concatenates_wrongly", lambda: False)
     open_engine("openvino", SPEC, drawn().SerializeToString(), 1).close()
 
 

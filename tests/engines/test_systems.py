@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+from calibration.concatenation import concatenated_as_integers
 from calibration.graph import prepared, quantisable_nodes
 from calibration.half import half_from_float
 from calibration.quantise import qdq_from_float
@@ -66,7 +67,11 @@ def test_a_systems_network_builds_in_every_precision(system: str, network: str, 
     shape = tuple(dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
     noise = [{"image": np.random.default_rng(0).standard_normal(shape).astype(np.float32)}]
     limits = observe(model, noise).limits("minmax")
-    forms = {"fp32": model, "fp16": half_from_float(model, limits), "int8": qdq_from_float(model, limits)}
+    forms = {
+        "fp32": model,
+        "fp16": half_from_float(model, limits),
+        "int8": concatenated_as_integers(qdq_from_float(model, limits)),
+    }
     in_int8 = {}
     for precision, form in forms.items():
         candidate = Candidate(network, precision, "rtx-any", form.SerializeToString())  # type: ignore[arg-type]
