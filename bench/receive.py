@@ -218,7 +218,10 @@ def _free_port() -> int:
 
 
 def _path(program: str) -> str | None:
-    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin")
+    folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/sbin"]
+    found = (shutil.which(program, path=folder) for folder in folders)
+    # pynetdicom installs scripts under the names of DCMTK's programs, which are none
+    return next((each for each in found if each is not None and Path(each).read_bytes()[:2] != b"#!"), None)
 
 
 def _found(program: str) -> str:
