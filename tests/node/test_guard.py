@@ -65,12 +65,16 @@ def test_idle_connections_keep_nobody_out_and_take_no_threads(tmp_path: Path) ->
 
 @leaky
 def test_control_idle_connections_keep_others_out_of_pynetdicom() -> None:
-    before = threading.active_count()
-    with unguarded(seconds=1.5) as address:
+    before = set(threading.enumerate())
+
+    def more() -> int:
+        return len(set(threading.enumerate()) - before)
+
+    with unguarded(seconds=8.0) as address:
         with idle(address, 12):
-            assert eventually(lambda: threading.active_count() > before + 20)
+            assert eventually(lambda: more() > 15), "two threads for each of ten"
             assert not echoes(address)
-        assert eventually(lambda: threading.active_count() < before + 5)
+        assert eventually(lambda: more() < 5, 20.0)
 
 
 def test_an_idle_connection_is_closed_in_time(tmp_path: Path) -> None:
