@@ -85,7 +85,14 @@ class Book:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise OutputNotWritten(f"the ledger cannot be used: {error}", source=str(self._path)) from error
+            remedy = "Name a ledger, or a file that is not there yet." if _is_none(error) else None
+            what = f"the ledger cannot be used: {error}"
+            raise OutputNotWritten(what, source=str(self._path), remedy=remedy) from error
+
+
+def _is_none(error: Exception) -> bool:
+    """Whether SQLite says that the file is no database of its."""
+    return isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error)
 
 
 def csv_from_entries(entries: Iterable[Entry]) -> str:

@@ -248,7 +248,11 @@ def config_from_file(path: Path) -> NodeConfig:
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise NodeConfigInvalid(f"cannot be read: {error.strerror}", source=str(path)) from error
+        raise NodeConfigInvalid(
+            f"cannot be read: {error.strerror}",
+            source=str(path),
+            remedy="Check the path; docs/node.toml is an example.",
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise NodeConfigInvalid(f"is no TOML file: {error}", source=str(path)) from error
     try:

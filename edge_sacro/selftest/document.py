@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from edge_sacro import __version__
 from edge_sacro.errors import InputNotFound, SelftestFailed, UsageError
+from edge_sacro.report import BundleRecord
 from edge_sacro.selftest.golden import Strict
 from edge_sacro.trust import Signature, key_id, needs_cryptography, signature_from_json
 
@@ -63,17 +64,6 @@ class Measured(Strict):
     yardstick_ms: float | None
     largest_deviation: float | None
     largest_box_px: int | None
-
-
-class BundleRecord(Strict):
-    """Which bundle was checked."""
-
-    name: str
-    version: str
-    fingerprint: str
-    signed_by: str | None
-    demonstration: bool
-    statement: str
 
 
 class SelftestReport(Strict):

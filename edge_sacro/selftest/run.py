@@ -19,12 +19,12 @@ from edge_sacro.engine.saturation import check_int8
 from edge_sacro.errors import EdgeSacroError, UsageError
 from edge_sacro.kit.installer.steps import sha256_of
 from edge_sacro.manifest import Manifest
-from edge_sacro.report import Result
+from edge_sacro.report import BundleRecord, Result
+from edge_sacro.results import bundle_record
 from edge_sacro.runtime import Runtime
 from edge_sacro.selftest.answers import ROUNDS, Answers, answers_of, boxes_of, latency_checks, measured, study_checks
 from edge_sacro.selftest.document import (
     REPORT_NAME,
-    BundleRecord,
     Check,
     Measured,
     SelftestReport,
@@ -168,7 +168,7 @@ def _assessed(
         answers = answers_of(runtime, files, yardstick, options.rounds)
         checks += study_checks(golden, files, answers, drawn=folder is None)
     checks += latency_checks(golden, _before(options.release), answers)
-    return _record(bundle), checks, measured(golden, answers)
+    return bundle_record(bundle), checks, measured(golden, answers)
 
 
 def _machine(options: Options, clock: Clock, golden: Golden | None) -> list[Check]:
@@ -199,18 +199,6 @@ def _whose(bundle: Bundle) -> str:
     manifest = bundle.manifest
     whose = f"signed by {bundle.signed_by[:16]}…" if bundle.signed_by else "no key pinned"
     return f"{manifest.name} {manifest.version}, fingerprint {bundle.fingerprint[:16]}…, {whose}"
-
-
-def _record(bundle: Bundle) -> BundleRecord:
-    manifest = bundle.manifest
-    return BundleRecord(
-        name=manifest.name,
-        version=manifest.version,
-        fingerprint=bundle.fingerprint,
-        signed_by=bundle.signed_by,
-        demonstration=manifest.demonstration,
-        statement=manifest.statement,
-    )
 
 
 def _int8(manifest: Manifest, order: Order) -> Check:

@@ -125,8 +125,9 @@ def test_what_is_no_ledger_is_told(tmp_path: Path) -> None:
         Book(tmp_path / "absent", create=False)
     text = tmp_path / "text"
     text.write_text("no database at all, but long enough to look like one" * 30)
-    with pytest.raises(OutputNotWritten, match="cannot be used"):
+    with pytest.raises(OutputNotWritten, match="Name a ledger"):
         Book(text)
+    assert text.read_text().startswith("no database"), "it was left as it is"
     path = tmp_path / "later.sqlite"
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 9")
