@@ -79,8 +79,10 @@ def _pytorch(threads: int, labels: Labels) -> Any:
 def _ours(threads: int, labels: Labels, bundle: Path, backend: str, precision: str, compiled: Path | None) -> Any:
     from bench.stopwatch import Stopwatch
     from edge_sacro.dicom import warm_up
+    from edge_sacro.memory import keep_freed_memory
 
-    warm_up()  # as the command line does
+    keep_freed_memory()  # as the command line does
+    warm_up()
 
     from edge_sacro.engine import open_engine
     from edge_sacro.engine.compiled import open_compiled

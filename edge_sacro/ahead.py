@@ -9,8 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from edge_sacro.dicom import read
-from edge_sacro.dicom.source import DEFAULT_LIMITS, Source, bytes_from_source
+from edge_sacro.dicom.source import DEFAULT_LIMITS, Source, bytes_from_source, path_of, read_bytes
 from edge_sacro.errors import InputRefused
 from edge_sacro.results import known_sha256
 from edge_sacro.types import Radiograph
@@ -55,7 +54,7 @@ def read_instance(source: Source, label: str, overrides: frozenset[str]) -> Read
     image: Radiograph | InputRefused
     try:
         data = bytes_from_source(source, DEFAULT_LIMITS, label)
-        image = read(data, overrides=overrides, name=label)
+        image = read_bytes(data, label, path_of(source), overrides)
     except InputRefused as refusal:
         image = refusal
     return ReadInstance(label, image, known_sha256(image, data), time.monotonic() - start)

@@ -43,6 +43,9 @@ NOT_ASSESSABLE_EXIT_CODE = 3
 @click.version_option(__version__, prog_name="edge-sacro")
 def main() -> None:
     """Find radiographic sacroiliitis on pelvic radiographs, where the X-ray is taken."""
+    from edge_sacro.memory import keep_freed_memory
+
+    keep_freed_memory()
 
 
 GROUPS: tuple[click.Command, ...] = (

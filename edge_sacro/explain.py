@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_sacro import native
 from edge_sacro.classify import RADIOGRAPHIC, ClassifierGeometry, Placement, placement
-from edge_sacro.orient import canonical_size, stored_box_from_canonical, stored_from_canonical
-from edge_sacro.preprocess.resize import Size
+from edge_sacro.orient import stored_box_from_canonical, stored_from_canonical
+from edge_sacro.preprocess.resize import Positions, Size, bilinear_between
 from edge_sacro.types import Box, Radiograph
 
 Floats = npt.NDArray[np.float32]
@@ -68,22 +70,31 @@ class Explanation:
     """Where the classifier looked for one class, on the stored image's pixel grid.
 
     Attributes:
-        strength: rows x columns of the stored image, float32, 0 to 1 of ``maximum``; 0 where the network saw nothing.
+        seen: the part of the stored image that the network saw.
+        on_seen: rows x columns of that part, float32, 0 to 1 of ``maximum``.
+        size: rows and columns of the stored image.
         maximum: the largest value on the image, in the graph's own units (logit of a cell). A strong map and a weak one
             have the same ``strength``: this tells them apart. 0 where nothing speaks for the class.
         class_index, class_name: which class, as the bundle has them.
-        seen: the part of the stored image that the network saw.
         on_padding: part of the map, 0 to 1, that lies beside the image, on padding.
         cells: the graph's map of the class, h x w, in the network's own view, which may be mirrored.
     """
 
-    strength: Floats
+    seen: Box
+    on_seen: Floats
+    size: Size
     maximum: float
     class_index: int
     class_name: str
-    seen: Box
     on_padding: float
     cells: Floats
+
+    @cached_property
+    def strength(self) -> Floats:
+        """``on_seen`` on the whole stored image, rows x columns; 0 where the network saw nothing."""
+        whole = np.zeros(self.size, np.float32)
+        whole[self.seen.y0 : self.seen.y1, self.seen.x0 : self.seen.x1] = self.on_seen
+        return whole
 
 
 def explanation_from_maps(
@@ -104,16 +115,15 @@ def explanation_from_maps(
     (down, _), (across, _) = rows, columns
     seen = Box(crop.x0 + across.start, crop.y0 + down.start, crop.x0 + across.stop, crop.y0 + down.stop)
     maximum = float(part.max())
+    part = part / np.float32(maximum) if maximum > 0 else np.zeros_like(part)
     stored_size = (radiograph.rows, radiograph.columns)
-    canonical = np.zeros(canonical_size(radiograph.orientation, stored_size), np.float32)
-    if maximum > 0:
-        canonical[seen.y0 : seen.y1, seen.x0 : seen.x1] = part / np.float32(maximum)
     return Explanation(
-        strength=stored_from_canonical(canonical, radiograph.orientation),
+        seen=stored_box_from_canonical(seen, radiograph.orientation, stored_size),
+        on_seen=stored_from_canonical(part, radiograph.orientation),
+        size=stored_size,
         maximum=maximum,
         class_index=class_index,
         class_name=classes[class_index],
-        seen=stored_box_from_canonical(seen, radiograph.orientation, stored_size),
         on_padding=_part_on_padding(cells, view),
         cells=cells.copy(),
     )
@@ -125,9 +135,14 @@ def at_input_size(cells: Floats, size: Size) -> Floats:
 
 
 def _part_on_padding(cells: Floats, view: View) -> float:
-    whole, target = at_input_size(cells, view.size), view.placement.target
-    total = float(whole.sum(dtype=np.float64))
-    image = float(whole[target.y0 : target.y1, target.x0 : target.x1].sum(dtype=np.float64))
+    """The map's part beside the image: sums of ``at_input_size``, of which each axis has its own share."""
+    target = view.placement.target
+    rows, columns = (
+        _positions(np.arange(length, dtype=np.float64), count, length)
+        for count, length in zip(cells.shape, view.size, strict=True)
+    )
+    total = _sum(cells, rows, columns, (slice(None), slice(None)))
+    image = _sum(cells, rows, columns, (slice(target.y0, target.y1), slice(target.x0, target.x1)))
     return max(1 - image / total, 0.0) if total > 0 else 0.0
 
 
@@ -179,18 +194,25 @@ class _Axis:
 
 
 def _interpolated(cells: Floats, at: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], size: Size) -> Floats:
-    """Bilinear values at every pair of a row's and a column's position on the input, which the cells cover evenly."""
-    down, across = (_weights(each, cells.shape[axis], size[axis]) for axis, each in enumerate(at))
-    return np.asarray(down @ cells @ across.T, np.float32)
+    """Bilinear values at every pair of a row's and a column's position on the input, which the cells cover evenly.
+
+    No product of matrices: the threads of its library would go on spinning, and take the processor from the network.
+    """
+    rows, columns = (_positions(each, cells.shape[axis], size[axis]) for axis, each in enumerate(at))
+    return bilinear_between(np.ascontiguousarray(cells, np.float32), rows, columns, native.fastest())
 
 
-def _weights(position: npt.NDArray[np.float64], cells: int, length: int) -> Floats:
-    """The weight of each cell at each position, (positions, cells); two of a row differ from 0."""
+def _positions(position: npt.NDArray[np.floating], cells: int, length: int) -> Positions:
+    """The cells between whose centres each position on an axis of the input lies."""
     place = np.clip((position + 0.5) * (cells / length) - 0.5, 0, cells - 1)
     first = np.minimum(place.astype(np.int64), max(cells - 2, 0))
-    weights = np.zeros((len(position), cells), np.float32)
-    index = np.arange(len(position))
-    weights[index, first] = 1 - (place - first)
-    if cells > 1:
-        weights[index, first + 1] = place - first
-    return weights
+    return np.stack([first, np.minimum(first + 1, cells - 1)], axis=1), (place - first).astype(np.float32)
+
+
+def _sum(cells: Floats, rows: Positions, columns: Positions, part: tuple[slice, slice]) -> float:
+    """Sum of the bilinear values at every pair of a row's and a column's position, or a part of them."""
+    down, across = (
+        np.bincount(at[where, 0], 1.0 - second[where], length) + np.bincount(at[where, 1], second[where], length)
+        for (at, second), where, length in zip((rows, columns), part, cells.shape, strict=True)
+    )
+    return float((down[:, None] * cells * across).sum())

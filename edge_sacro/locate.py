@@ -136,18 +136,24 @@ def mean_of_windows(logits_at: WindowLogits, geometry: SegmentationGeometry) -> 
         logits_at: the network's answer to the window that begins at a column and a row of the resized image.
         geometry: of the windows.
     """
-    window = geometry.window
+    window, starts = geometry.window, geometry.starts
+    if len(starts) == 1:
+        only: npt.NDArray[np.float32] = _checked(logits_at(0, 0), window)[0]
+        return only
     total = np.zeros((CLASSES, geometry.size, geometry.size), np.float32)
     count = np.zeros((geometry.size, geometry.size), np.float32)
-    for x in geometry.starts:
-        for y in geometry.starts:
-            logits = logits_at(x, y)
-            if logits.shape != (1, CLASSES, window, window):
-                expected = (1, CLASSES, window, window)
-                raise BundleContractBroken(f"segmentation logits are {logits.shape}, the contract says {expected}")
-            total[:, y : y + window, x : x + window] += logits[0]
+    for x in starts:
+        for y in starts:
+            total[:, y : y + window, x : x + window] += _checked(logits_at(x, y), window)[0]
             count[y : y + window, x : x + window] += 1
     return total / count
+
+
+def _checked(logits: npt.NDArray[np.float32], window: int) -> npt.NDArray[np.float32]:
+    expected = (1, CLASSES, window, window)
+    if logits.shape != expected:
+        raise BundleContractBroken(f"segmentation logits are {logits.shape}, the contract says {expected}")
+    return logits
 
 
 def labels_from_logits(logits: npt.NDArray[np.float32]) -> Labels:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_sacro.locate import LEFT_PELVIS, RIGHT_PELVIS, SACRUM, Labels, Numerics
-from edge_sacro.preprocess.components import Mask, Zone, bounds, dilated_by_square, largest_component
+from edge_sacro.preprocess.components import Mask, Zone, bounds, dilated_by_square, extents, largest_component
 from edge_sacro.preprocess.resize import Size
 from edge_sacro.types import Box, Side
 
@@ -97,14 +97,17 @@ def joint_regions(
     """
     rules = rules or RegionRules()
     limits = _Limits.of((labels.shape[0], labels.shape[1]), field, rules)
-    bones = {label: _Bone.of(labels == label) for label in (SACRUM, LEFT_PELVIS, RIGHT_PELVIS)}
+    bones = {
+        label: _Bone(labels, label, extent.box, extent.pixels / labels.size)
+        for label, extent in extents(labels).items()
+    }
     sacrum = bones[SACRUM]
     reason = _bone_reason("sacrum", sacrum, rules, numerics)
     if sacrum.box is None or reason is not None:
         return _neither(reason)
     # Rows, and their extent without the last one, rounded half to even: as published.
     radius = int(np.round(rules.dilation * (sacrum.box.height - 1)))
-    zone = dilated_by_square(sacrum.mask, sacrum.box, radius)
+    zone = dilated_by_square(labels, SACRUM, sacrum.box, radius)
     found = [_region(bones[pelvis], zone, sacrum.box, limits, numerics) for pelvis in (LEFT_PELVIS, RIGHT_PELVIS)]
     if numerics == "published":
         return JointRegions(found[0], found[1])
@@ -114,15 +117,17 @@ def joint_regions(
 
 @dataclass(frozen=True, eq=False)
 class _Bone:
-    """One label's mask, its box and its part of the image."""
+    """One label of a map, its box and its part of the image."""
 
-    mask: Mask
+    labels: Labels
+    label: int
     box: Box | None
     part: float
 
-    @classmethod
-    def of(cls, mask: Mask) -> _Bone:
-        return cls(mask, bounds(mask), np.count_nonzero(mask) / mask.size)
+    def mask(self, rows: slice = slice(None), columns: slice = slice(None)) -> Mask:
+        """Where it is, in a part of the image."""
+        found: Mask = self.labels[rows, columns] == self.label
+        return found
 
 
 @dataclass(frozen=True)
@@ -190,9 +195,9 @@ def _region(ilium: _Bone, zone: Zone, sacrum: Box, limits: _Limits, numerics: Nu
     reason = _bone_reason("ilium", ilium, limits.rules, numerics)
     if reason is not None:
         return JointRegion(None, reason)
-    box = _contact(ilium.mask, zone)
+    box = _contact(ilium, zone)
     if numerics == "published":
-        strip = None if box else _published_strip(ilium.mask)
+        strip = None if box else _published_strip(ilium.mask())
         return JointRegion(box or strip, None if box or strip else "no_contact", fallback=strip is not None)
     reason = _contact_reason(box, sacrum, limits)
     return JointRegion(box if reason is None else None, reason)
@@ -217,9 +222,9 @@ def _border_reason(box: Box, limits: _Limits) -> str | None:
     return None if box.union(limits.field) == limits.field else "at_field_border"
 
 
-def _contact(ilium: Mask, zone: Zone) -> Box | None:
+def _contact(ilium: _Bone, zone: Zone) -> Box | None:
     """Box of the largest piece of the ilium within the dilated sacrum; of equal ones the first."""
-    part = ilium[zone.rows, zone.columns] & zone.mask
+    part = ilium.mask(zone.rows, zone.columns) & zone.mask
     piece = largest_component(part, connectivity=4, tie=0)
     inner = None if piece is None else bounds(piece)
     if inner is None:

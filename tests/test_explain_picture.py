@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def test_the_words_say_what_the_colours_are_and_are_not(
         assert {"NEGATIVE for radiographic sacroiliitis", "POSITIVE for radiographic sacroiliitis"} & set(written)
         assert "0 everywhere" not in words
         written.clear()
-        nothing = type(found)(**{**vars(found), "strength": found.strength * 0, "maximum": 0.0})
+        nothing = replace(found, on_seen=found.on_seen * 0, maximum=0.0)
         picture = overlay.explanation_picture(nothing, result, image, report)
         assert "0 everywhere" in " ".join(written)
     gray = canonical_from_stored(eight_bit_from_radiograph(image), image.orientation)

@@ -13,6 +13,7 @@ from edge_sacro.batch.rows import row_from_result
 from edge_sacro.batch.tasks import Answer, Failure, Recipe, Task, Told
 from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.errors import BatchMismatch, EdgeSacroError, InputNotFound, InputRefused, InternalError
+from edge_sacro.memory import keep_freed_memory
 from edge_sacro.report import Result
 from edge_sacro.runtime import Runtime
 
@@ -34,6 +35,7 @@ class Assessing:
             raise BatchMismatch(
                 f"this worker has edge-sacro {__version__}, the driver {recipe.version}", source=self._place
             )
+        keep_freed_memory()
         loaded = load_bundle(recipe.bundle)
         if loaded.fingerprint != recipe.fingerprint:
             what = f"its bundle has the fingerprint {loaded.fingerprint}, the driver's {recipe.fingerprint}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_sacro.errors import BackendFailed, EdgeSacroError, all_errors
+from edge_sacro.memory import keep_freed_memory
 
 SEED = 975_000
 """Of the phantom that is drawn where no file is given; no training, calibration or guard band uses it."""
@@ -75,6 +76,7 @@ def main() -> None:
         if request.pop("task") == "draw":
             _draw(Path(request["folder"]), request["ct"])
         else:
+            keep_freed_memory()
             answer |= _assess(request)
     except EdgeSacroError as error:
         answer = {"error": error.code, "what": error.what, "source": error.source, "remedy": error.remedy}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from edge_sacro.dicom.mapped import FileBytes
 from edge_sacro.dicom.part10 import Part10, PixelElement
 from edge_sacro.errors import ContradictoryAttributes, DecodeFailed, MultiFrameImage, TruncatedFile
 
@@ -58,7 +59,7 @@ def encapsulated_frame(part10: Part10, pixels: PixelElement, frame: int, frames:
     return b"".join(part10.data[offset : offset + length] for offset, length in chosen)
 
 
-def _items(data: bytes, offset: int) -> tuple[bytes, list[tuple[int, int]]]:
+def _items(data: FileBytes, offset: int) -> tuple[bytes, list[tuple[int, int]]]:
     """The basic offset table and each fragment's offset and length; items are little endian (PS3.5 A.4)."""
     items: list[tuple[int, int]] = []
     while True:

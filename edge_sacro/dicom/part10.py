@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import logging
+import mmap
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -19,6 +21,7 @@ from pydicom.tag import BaseTag
 
 from edge_sacro.dicom.failures import vendor_call
 from edge_sacro.dicom.limits import ReadLimits
+from edge_sacro.dicom.mapped import FileBytes
 from edge_sacro.errors import (
     MissingAttributes,
     NotDicom,
@@ -72,12 +75,12 @@ class Part10:
     media_storage_sop_class_uid: str
     header: Dataset
     pixels: PixelElement | None
-    data: bytes
+    data: FileBytes
     little_endian: bool
     notes: tuple[str, ...]
 
 
-def part10_from_bytes(data: bytes, limits: ReadLimits) -> Part10:
+def part10_from_bytes(data: FileBytes, limits: ReadLimits) -> Part10:
     """Take a file apart.
 
     Raises:
@@ -136,7 +139,7 @@ def header_from_prefix(data: bytes, limit: int) -> Dataset:
     return header
 
 
-def file_meta(data: bytes) -> tuple[dict[int, str], int]:
+def file_meta(data: FileBytes) -> tuple[dict[int, str], int]:
     """The UIDs of group 0002 by element number, and the offset of the data set (PS3.10 7.1)."""
     if len(data) < 132 or data[128:132] != b"DICM":
         raise NotDicom(f"{len(data)} bytes without the DICM preamble")
@@ -174,7 +177,7 @@ def inflated(deflated: bytes, limit: int) -> bytes:
     return plain
 
 
-def _looks_implicit(data: bytes, offset: int, declared: bool) -> bool:
+def _looks_implicit(data: FileBytes, offset: int, declared: bool) -> bool:
     """Whether the first element carries no value representation; two capitals are one."""
     vr = data[offset + 4 : offset + 6]
     if len(vr) < 2:
@@ -182,10 +185,11 @@ def _looks_implicit(data: bytes, offset: int, declared: bool) -> bool:
     return not (vr.isalpha() and vr.isupper())
 
 
-def _elements(data: bytes, offset: int, implicit: bool, little_endian: bool) -> tuple[Dataset, PixelElement | None]:
+def _elements(data: FileBytes, offset: int, implicit: bool, little_endian: bool) -> tuple[Dataset, PixelElement | None]:
     """Every element up to the pixel data, and the pixel data's place."""
     found: list[PixelElement] = []
-    stream = io.BytesIO(data)
+    # a map is read, sought and told as a file is
+    stream = cast("BinaryIO", data) if isinstance(data, mmap.mmap) else io.BytesIO(data)
     stream.seek(offset)
 
     def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:

@@ -163,8 +163,10 @@ def _from_cells(cells: npt.NDArray[np.integer], pixel_format: PixelFormat) -> np
     shift = pixel_format.high_bit + 1 - pixel_format.bits_stored
     if shift:
         unsigned = unsigned >> np.uint16(shift)
-    if pixel_format.high_bit + 1 < pixel_format.bits_allocated:
-        unsigned = unsigned & np.uint16((1 << pixel_format.bits_stored) - 1)
+    mask = np.uint16((1 << pixel_format.bits_stored) - 1)
+    # most images have nothing there, and then the file's own bytes will do
+    if pixel_format.high_bit + 1 < pixel_format.bits_allocated and unsigned.max() > mask:
+        unsigned = unsigned & mask
     return _signed(unsigned, pixel_format.bits_stored, pixel_format)
 
 
@@ -172,8 +174,10 @@ def _signed(unsigned: npt.NDArray[np.uint16], bits: int, pixel_format: PixelForm
     """Extend the sign of ``bits``-bit values where the format is signed; the smallest type otherwise."""
     if not pixel_format.signed:
         return unsigned.astype(np.uint8) if pixel_format.bits_allocated == 8 else unsigned
-    shift = np.int16(16 - bits)
-    return np.asarray((unsigned.view(np.int16) << shift) >> shift, np.int16)
+    signed, shift = unsigned.view(np.int16), np.int16(16 - bits)
+    if pixel_format.first <= signed.min() and signed.max() <= pixel_format.last:
+        return signed
+    return np.asarray((signed << shift) >> shift, np.int16)
 
 
 def _from_samples(

@@ -11,6 +11,7 @@ from edge_sacro.dicom.decoders import Syntax, syntax_from_uid
 from edge_sacro.dicom.geometry import is_uid, orientation_from_header, plane_from_header, spacing_from_header
 from edge_sacro.dicom.grayscale import grayscale_from_header
 from edge_sacro.dicom.limits import MIB, ReadLimits
+from edge_sacro.dicom.mapped import FileBytes
 from edge_sacro.dicom.part10 import Part10, PixelElement, part10_from_bytes
 from edge_sacro.dicom.pixels import PixelFormat, check_frames, pixel_format_from_header, stored_values
 from edge_sacro.errors import (
@@ -42,7 +43,7 @@ VIEW_MEANINGS: Mapping[str, str] = MappingProxyType(
 
 
 def radiograph_from_bytes(
-    data: bytes,
+    data: FileBytes,
     *,
     limits: ReadLimits,
     overrides: frozenset[str] = frozenset(),
@@ -50,13 +51,14 @@ def radiograph_from_bytes(
     source: str = "<bytes>",
     sha256: str | None = None,
 ) -> Radiograph:
-    """Read one file. Arguments and errors are those of ``edge_sacro.dicom.read``; ``sha256`` spares hashing again."""
+    """Read one file. Arguments and errors are those of ``edge_sacro.dicom.read``; ``sha256`` spares hashing it."""
     part10 = part10_from_bytes(data, limits)
-    return _radiograph(part10, frame, limits, overrides, source, sha256 or hashlib.sha256(data).hexdigest())
+    digest = hashlib.sha256(data).hexdigest() if sha256 is None else sha256
+    return _radiograph(part10, frame, limits, overrides, source, digest)
 
 
 def frames_from_bytes(
-    data: bytes,
+    data: FileBytes,
     *,
     limits: ReadLimits,
     overrides: frozenset[str] = frozenset(),
@@ -81,7 +83,7 @@ def frames_from_bytes(
         raise SizeLimitExceeded(f"the object holds {frames} frames; up to {limits.max_frames} are read")
     if frames > 1:
         check_frames(part10, pixels, syntax_from_uid(part10.transfer_syntax_uid), pixel_format, frames)
-    digest = sha256 or hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256(data).hexdigest() if sha256 is None else sha256
     most = min(FRAMES_BYTES, limits.answer_bytes) // pixel_format.answer_bytes
     last = min(start + max(min(most, FRAMES_AT_ONCE), 1), frames)
     if frames == 1:

@@ -6,14 +6,24 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias
 
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.limits import ReadLimits
-from edge_sacro.errors import EdgeSacroError, InputNotFound, InputRefused, InternalError, SizeLimitExceeded, UsageError
+from edge_sacro.dicom.mapped import MAPPED_FROM
+from edge_sacro.errors import (
+    DecodeFailed,
+    DecodeLimitExceeded,
+    EdgeSacroError,
+    InputNotFound,
+    InputRefused,
+    InternalError,
+    SizeLimitExceeded,
+    UsageError,
+)
 from edge_sacro.types import Radiograph
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes]"
@@ -79,19 +89,57 @@ def read(
             raise error.with_source(label) from error.__cause__
     if isolation != "process":
         raise UsageError(f"isolation is {isolation!r}; 'process' and 'none' exist")
-    from edge_sacro.dicom.isolation import children
-    from edge_sacro.dicom.wire import radiograph_from_message
+    return read_bytes(data, label, path_of(source), overrides, limits, frame)
 
+
+def read_bytes(
+    data: bytes,
+    label: str,
+    path: Path | None = None,
+    overrides: frozenset[str] = frozenset(),
+    limits: ReadLimits = DEFAULT_LIMITS,
+    frame: int = 0,
+) -> Radiograph:
+    """As ``read``, of bytes that the caller has taken from their source already.
+
+    Args:
+        data: the file's bytes.
+        label: what to call the file in errors and reports.
+        path: where it stands, so that a large one need not be sent to the child; None where it is no file.
+        overrides: as in ``read``.
+        limits: as in ``read``.
+        frame: as in ``read``.
+    """
     job = {"limits": limits.as_dict(), "overrides": sorted(overrides), "frame": frame}
+    radiograph = None
     with ThreadPoolExecutor(max_workers=1) as pool:
-        # the child hashes what it received meanwhile, on another processor
+        # on another processor, while the child reads
         digest = pool.submit(hashlib.sha256, data)
-        header, payload = children().answer(job, data, limits, label)
-        radiograph = radiograph_from_message(header, payload, label)
-        sent = digest.result().hexdigest()
-    if radiograph.sha256 != sent:
+        if path is not None and len(data) >= MAPPED_FROM:
+            shared = {**job, "file": str(path.absolute()), "bytes": len(data)}
+            try:
+                radiograph = _single(shared, b"", data, digest, limits, label)
+            except (DecodeFailed, DecodeLimitExceeded):
+                raise
+            except InputRefused:
+                pass  # the file may have changed since its bytes were taken; what is refused is those
+        radiograph = radiograph or _single(job, data, data, digest, limits, label)
+    if radiograph is None:
         raise InternalError("the decoding process answered for other bytes than were sent", source=label)
     return radiograph
+
+
+def _single(
+    job: dict[str, object], sent: bytes, data: bytes, digest: Future[Any], limits: ReadLimits, label: str
+) -> Radiograph | None:
+    """The image, from a child process; None where it was made of other bytes than ``data``."""
+    from edge_sacro.dicom.isolation import children
+    from edge_sacro.dicom.wire import radiograph_from_message, was_received
+
+    header, payload = children().answer(job, sent, limits, label)
+    radiograph = radiograph_from_message(header, payload, label, data)
+    sha256 = digest.result().hexdigest()
+    return replace(radiograph, sha256=sha256) if was_received(header, radiograph, data, sha256) else None
 
 
 def warm_up() -> None:
@@ -184,6 +232,11 @@ def bytes_from_source(source: Source, limits: ReadLimits, label: str) -> bytes:
     if len(data) > limits.file_bytes:
         raise SizeLimitExceeded(f"the file has more than {limits.file_bytes} bytes", source=label)
     return data
+
+
+def path_of(source: Source) -> Path | None:
+    """The path that a source is; None where it is bytes or a file object."""
+    return Path(source) if isinstance(source, (str, os.PathLike)) else None
 
 
 def _bytes_from_path(path: Path, limits: ReadLimits, label: str) -> bytes:

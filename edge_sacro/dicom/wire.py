@@ -10,6 +10,7 @@ The child took hostile bytes apart, so what it answers is checked like any other
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import struct
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro import errors
+from edge_sacro.dicom.mapped import FileBytes
 from edge_sacro.errors import EdgeSacroError, InputRefused, InternalError
 from edge_sacro.types import Acquisition, Grayscale, Orientation, PixelSpacing, Radiograph, SlicePlane
 
@@ -51,10 +53,19 @@ def error_from_message(header: dict[str, Any], source: str) -> EdgeSacroError:
     return found(str(header.get("what"))[:1000], source=source, remedy=str(header.get("remedy"))[:1000])
 
 
-def message_from_radiograph(radiograph: Radiograph) -> tuple[dict[str, Any], list[memoryview]]:
-    """The header and the payload's parts that carry a radiograph: stored values, then the grayscale's table."""
+def message_from_radiograph(
+    radiograph: Radiograph, data: FileBytes | None = None
+) -> tuple[dict[str, Any], list[memoryview]]:
+    """The header and the payload's parts that carry a radiograph: stored values, then the grayscale's table.
+
+    Args:
+        radiograph: what was read.
+        data: the file's bytes, where the receiver has them too. Stored values that stand in them as they are do not
+            travel, and of all that was read instead the hash does, for :func:`was_received`.
+    """
     gray = radiograph.grayscale
     stored = np.ascontiguousarray(radiograph.stored)
+    at = None if data is None else _place(stored, data)
     header = {name: getattr(radiograph, name) for name in _SCALARS} | {
         "dtype": stored.dtype.newbyteorder("<").str,
         "shape": list(stored.shape),
@@ -68,8 +79,45 @@ def message_from_radiograph(radiograph: Radiograph) -> tuple[dict[str, Any], lis
         "padding": gray.padding,
         "rescale_type": gray.rescale_type,
         "notes": list(radiograph.notes),
+        "at": at,
     }
-    return {"radiograph": header}, [stored.reshape(-1).view(np.uint8).data, gray.table.view(np.uint8).data]
+    message: dict[str, Any] = {"radiograph": header}
+    if data is not None:
+        message["read"] = _digest_beside(data, at, stored.nbytes)
+    parts = [gray.table.view(np.uint8).data]
+    return message, parts if at is not None else [stored.reshape(-1).view(np.uint8).data, *parts]
+
+
+def was_received(header: dict[str, Any], radiograph: Radiograph, data: bytes, sha256: str) -> bool:
+    """Whether an answer was made of a file's bytes, and of no others.
+
+    Args:
+        header: of the message.
+        radiograph: what ``radiograph_from_message`` made of it.
+        data: the file's bytes.
+        sha256: their hash.
+    """
+    at = header["radiograph"]["at"]
+    expected = sha256 if at is None else _digest_beside(data, at, radiograph.stored.nbytes)
+    return bool(header.get("read") == expected)
+
+
+def _place(stored: npt.NDArray[np.integer], data: FileBytes) -> int | None:
+    """Where an array stands in the bytes of a file; None where it is not a part of them."""
+    at = stored.__array_interface__["data"][0] - np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+    if at % stored.itemsize or not 0 <= at <= len(data) - stored.nbytes:
+        return None
+    return int(at)
+
+
+def _digest_beside(data: FileBytes, at: int | None, size: int) -> str:
+    """Hash of the bytes, those of the pixels left out where they stand there."""
+    if at is None:
+        return hashlib.sha256(data).hexdigest()
+    view = memoryview(data)
+    digest = hashlib.sha256(view[:at])
+    digest.update(view[at + size :])
+    return digest.hexdigest()
 
 
 def message_from_frames(
@@ -114,8 +162,16 @@ def frames_from_message(
     return frames, found
 
 
-def radiograph_from_message(header: dict[str, Any], payload: bytearray | memoryview, source: str) -> Radiograph:
+def radiograph_from_message(
+    header: dict[str, Any], payload: bytearray | memoryview, source: str, data: bytes = b""
+) -> Radiograph:
     """The radiograph that ``message_from_radiograph`` put in a message.
+
+    Args:
+        header: of the message.
+        payload: of the message.
+        source: what the file is called.
+        data: the file's bytes, where the message may leave its pixels there.
 
     Raises:
         InternalError: the message is none of ours.
@@ -126,9 +182,12 @@ def radiograph_from_message(header: dict[str, Any], payload: bytearray | memoryv
         kind, entries = str(fields["dtype"]), int(fields["entries"])
         if kind not in _DTYPES or rows < 1 or columns < 1:
             raise ValueError(f"{rows} x {columns} of {kind}")
-        stored = _array(payload, kind, rows * columns, 0).reshape(rows, columns)
-        table = _array(payload, "<f4", entries, stored.nbytes)
-        if stored.nbytes + table.nbytes != len(payload):
+        at = None if fields["at"] is None else int(fields["at"])
+        held: bytes | bytearray | memoryview = payload if at is None else data
+        stored = _array(held, kind, rows * columns, at or 0).reshape(rows, columns)
+        sent = stored.nbytes if at is None else 0
+        table = _array(payload, "<f4", entries, sent)
+        if sent + table.nbytes != len(payload):
             raise ValueError("bytes are left over")
         padding = fields["padding"]
         spacing = fields["spacing"]
@@ -153,7 +212,7 @@ def radiograph_from_message(header: dict[str, Any], payload: bytearray | memoryv
             notes=tuple(str(note) for note in fields["notes"]),
             **{name: fields[name] for name in _SCALARS},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InternalError(
             f"the decoding process answered with what is no radiograph ({error})", source=source
         ) from None
@@ -176,8 +235,8 @@ def _plane(fields: dict[str, Any] | None) -> SlicePlane | None:
     return SlicePlane(**{**fields, **numbers})
 
 
-def _array(payload: bytearray | memoryview, kind: str, count: int, offset: int) -> npt.NDArray[Any]:
-    """A read-only array over the payload, which nothing else holds."""
+def _array(payload: bytes | bytearray | memoryview, kind: str, count: int, offset: int) -> npt.NDArray[Any]:
+    """A read-only array over the payload, which nothing else changes."""
     array = np.frombuffer(payload, kind, count, offset)
     array.flags.writeable = False
     return array

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from edge_sacro.dicom.limits import ReadLimits
+from edge_sacro.dicom.mapped import FileBytes, mapped
 from edge_sacro.dicom.reader import frames_from_bytes, radiograph_from_bytes
 from edge_sacro.dicom.summary import message_from_prefix
 from edge_sacro.dicom.wire import PREFIX, header_bytes, message_from_error, message_from_frames, message_from_radiograph
@@ -39,7 +40,7 @@ def main() -> None:
         header_size, payload_size = PREFIX.unpack(prefix)
         job = json.loads(jobs.read(header_size))
         limits = ReadLimits(**job["limits"])
-        _limit(limits, base, payload_size)
+        _limit(limits, base, job.get("bytes", payload_size))
         header, parts = _answer(job, jobs, payload_size, limits)
         _send(answers, header, parts)
         if header.get("ending"):
@@ -51,15 +52,18 @@ def _answer(
 ) -> tuple[dict[str, Any], Iterable[memoryview]]:
     """The answer to one job. After running out of memory the child ends, for nothing it holds can be trusted."""
     try:
-        data = jobs.read(size)
-        if len(data) != size:
-            raise InternalError("the decoding process received other bytes than were sent")
+        if "file" in job:
+            data: FileBytes = mapped(job["file"], job["bytes"])
+        else:
+            data = _received(jobs, size)
         overrides, frame = frozenset(job["overrides"]), job["frame"]
         if job.get("summary"):
-            return message_from_prefix(data), ()
+            return message_from_prefix(bytes(data)), ()
         if job.get("many"):
             return message_from_frames(*frames_from_bytes(data, limits=limits, overrides=overrides, start=frame))
-        return message_from_radiograph(radiograph_from_bytes(data, limits=limits, overrides=overrides, frame=frame))
+        # the sender hashes the file meanwhile
+        found = radiograph_from_bytes(data, limits=limits, overrides=overrides, frame=frame, sha256="")
+        return message_from_radiograph(found, data)
     except MemoryError:
         error: EdgeSacroError = DecodeLimitExceeded(f"reading it takes more than {limits.memory_bytes} bytes of memory")
         return message_from_error(error) | {"ending": True}, ()
@@ -68,6 +72,13 @@ def _answer(
         return message_from_error(refusal) | ({"ending": True} if ending else {}), ()
     except Exception as defect:  # noqa: BLE001 - the one place where a defect of ours becomes an answer
         return message_from_error(InternalError(f"{type(defect).__name__} while reading {_where(defect)}")), ()
+
+
+def _received(jobs: BinaryIO, size: int) -> bytes:
+    data = jobs.read(size)
+    if len(data) != size:
+        raise InternalError("the decoding process received other bytes than were sent")
+    return data
 
 
 def _where(error: BaseException) -> str:

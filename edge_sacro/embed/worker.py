@@ -64,12 +64,14 @@ def runtime_from_options(options: dict[str, str]) -> Runtime:
     from edge_sacro import dicom
     from edge_sacro.bundle import DEMONSTRATION, load_bundle
     from edge_sacro.errors import UsageError
+    from edge_sacro.memory import keep_freed_memory
     from edge_sacro.runtime import Runtime
     from edge_sacro.trust import default_state, trust_from_files
 
     unknown = sorted(options.keys() - OPTIONS)
     if unknown:
         raise UsageError(f"the package does not know the options {', '.join(unknown)}", remedy="Install a later one.")
+    keep_freed_memory()
     dicom.warm_up()
     trust = None
     if "trust" in options:

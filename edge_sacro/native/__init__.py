@@ -1,7 +1,7 @@
 """Compiled twins of a few NumPy functions: the same values bit for bit, sooner.
 
-``contrast.c`` is built for Linux on x86_64 and aarch64 (``scripts/build-native``) and comes with the package, so that
-no compiler is needed. Where no binary is for the machine, the NumPy functions run: the answer is the same.
+The sources are built for Linux on x86_64 and aarch64 (``scripts/build-native``) and come with the package, so that no
+compiler is needed. Where no binary is for the machine, the NumPy functions run: the answer is the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import cv2
 
 from edge_sacro.errors import InternalError
 
-SOURCE = Path(__file__).parent / "contrast.c"
+SOURCES = tuple(Path(__file__).parent / name for name in ("contrast.c", "pixels.c"))
 BINARIES = Path(__file__).parent / "binaries"
 _OPENCVS_AVX2 = 11
 """CV_CPU_AVX2 of OpenCV's interface, which Python's does not name."""
@@ -30,11 +30,16 @@ _ARGUMENTS: dict[str, list[type[ctypes._SimpleCData]]] = {  # type: ignore[type-
     "maps": [_POINTER, *[_LONG] * 7, _DOUBLE, _POINTER],
     "mix": [_POINTER, *[_LONG] * 8, _POINTER, _LONG, *[_POINTER] * 3],
     "rescale": [_POINTER, _LONG, _FLOAT, _FLOAT],
+    "area": [_POINTER, _LONG, _POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER, _POINTER],
+    "bilinear": [_POINTER, _LONG, _POINTER, _POINTER, _LONG, _LONG, _POINTER, _POINTER, _LONG, _POINTER],
+    "ends": [_POINTER, *[_LONG] * 5, _POINTER, _POINTER],
+    "extents": [_POINTER, _LONG, _LONG, *[_POINTER] * 3],
+    "dilate": [_POINTER, *[_LONG] * 5, _POINTER, _POINTER],
 }
 
 
 class Library:
-    """The functions of ``contrast.c``, for one kind of processor.
+    """The compiled functions, for one kind of processor.
 
     Args:
         path: of the binary.
@@ -53,6 +58,11 @@ class Library:
     maps: ctypes._NamedFuncPointer
     mix: ctypes._NamedFuncPointer
     rescale: ctypes._NamedFuncPointer
+    area: ctypes._NamedFuncPointer
+    bilinear: ctypes._NamedFuncPointer
+    ends: ctypes._NamedFuncPointer
+    extents: ctypes._NamedFuncPointer
+    dilate: ctypes._NamedFuncPointer
 
 
 def kinds() -> list[str]:
@@ -61,6 +71,16 @@ def kinds() -> list[str]:
     if sys.platform != "linux" or not _binary(machine).exists():
         return []
     return ["avx2", "baseline"] if machine == "x86_64" and cv2.checkHardwareSupport(_OPENCVS_AVX2) else ["baseline"]
+
+
+def fastest() -> Library | None:
+    """The compiled functions that this machine runs fastest; None where there are none for it.
+
+    Raises:
+        InternalError: the binary is not the one that came with the package.
+    """
+    found = kinds()
+    return library(found[0]) if found else None
 
 
 @functools.cache
@@ -78,4 +98,4 @@ def library(kind: str) -> Library:
 
 
 def _binary(machine: str) -> Path:
-    return BINARIES / f"contrast-{machine}.so"
+    return BINARIES / f"functions-{machine}.so"

@@ -136,7 +136,9 @@ void SUFFIX(edge_sacro_maps)(const uint8_t *restrict bins, long stride, long til
 {
     for (long row = from; row < to; ++row)
         for (long column = 0; column < across; ++column) {
-            int32_t histogram[BINS] = {0}, second[BINS] = {0};
+            int32_t histogram[BINS], second[BINS];
+            for (long k = 0; k < BINS; ++k)
+                histogram[k] = second[k] = 0;
             for (long y = 0; y < tile_rows; ++y) {
                 const uint8_t *p = bins + (row * tile_rows + y) * stride + column * tile_columns;
                 long x = 0;

@@ -27,7 +27,7 @@ from edge_sacro.objects.frame import (
 )
 from edge_sacro.objects.uids import tracking_uid, uid_from_parts
 from edge_sacro.orient import stored_from_canonical
-from edge_sacro.preprocess.components import bounds
+from edge_sacro.preprocess.components import extents
 from edge_sacro.types import Side
 
 _COLOURS = {SACRUM: (93.4, -23.0, 87.0), LEFT_PELVIS: (74.6, -2.2, 50.9), RIGHT_PELVIS: (62.0, -14.4, -46.2)}
@@ -75,7 +75,7 @@ def seg_from_answer(answered: Answered, making: Making) -> Dataset | NoObject:
 
 
 def _bones(labels: Labels) -> list[_Bone]:
-    boxes = {label: bounds(labels == label) for label in (SACRUM, LEFT_PELVIS, RIGHT_PELVIS)}
+    boxes = {label: extent.box for label, extent in extents(labels).items()}
     sides = {label: _side(boxes[label], boxes[SACRUM]) for label in (LEFT_PELVIS, RIGHT_PELVIS)}
     if sides[LEFT_PELVIS] == sides[RIGHT_PELVIS]:
         sides = dict.fromkeys(sides)

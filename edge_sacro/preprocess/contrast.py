@@ -29,10 +29,10 @@ SMALLEST = 4 * TILES_A_SIDE
 
 def contrast_filter(image: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     """The contrast filter; arguments, result and errors are those of ``clahe_variant``."""
-    kinds = native.kinds()
-    if not kinds or image.ndim != 2 or min(image.shape) < SMALLEST:
+    library = native.fastest()
+    if library is None or image.ndim != 2 or min(image.shape) < SMALLEST:
         return clahe_variant(image)
-    return compiled_filter(image, native.library(kinds[0]))
+    return compiled_filter(image, library)
 
 
 def compiled_filter(image: npt.NDArray[np.generic], library: native.Library) -> npt.NDArray[np.float32]:

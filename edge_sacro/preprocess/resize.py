@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from edge_sacro import native
 
 Size = tuple[int, int]
 """Rows and columns."""
@@ -33,21 +34,33 @@ def area_resize(image: npt.NDArray[np.generic], size: Size) -> npt.NDArray[np.fl
     Raises:
         ValueError: the image is empty or has not two axes, or the size is not positive.
     """
+    library = native.fastest()
+    if library is None or image.dtype != np.uint8:
+        return area_means(image, size)
+    return compiled_area_means(image.astype(np.uint8, copy=False), size, library)
+
+
+def area_means(image: npt.NDArray[np.generic], size: Size) -> npt.NDArray[np.float32]:
+    """``area_resize`` by NumPy: its specification."""
     _check(image, size)
-    row_start, row_end = _bins(image.shape[0], size[0])
-    column_start, column_end = _bins(image.shape[1], size[1])
-    count = np.outer(row_end - row_start, column_end - column_start)
-    if image.dtype == np.uint8:
-        depth = cv2.CV_32S if image.size * 255 < 1 << 31 else cv2.CV_64F
-        total = cv2.integral(np.ascontiguousarray(image), sdepth=depth)
-        rows = np.take(total, row_end, axis=0)
-        rows -= np.take(total, row_start, axis=0)
-        sums = np.take(rows, column_end, axis=1)
-        sums -= np.take(rows, column_start, axis=1)
-    else:
-        sums = _bin_sums(image, row_start, row_end)
-        sums = _bin_sums(np.ascontiguousarray(sums.T), column_start, column_end).T
+    rows, columns = _bins(image.shape[0], size[0]), _bins(image.shape[1], size[1])
+    count = np.outer(np.diff(rows), np.diff(columns))
+    sums = _bin_sums(image, rows)
+    sums = _bin_sums(np.ascontiguousarray(sums.T), columns).T
     return np.ascontiguousarray(sums / count, dtype=np.float32)
+
+
+def compiled_area_means(image: npt.NDArray[np.uint8], size: Size, library: native.Library) -> npt.NDArray[np.float32]:
+    """``area_resize`` of 8-bit gray by a compiled function: the same bits."""
+    _check(image, size)
+    given = np.ascontiguousarray(image)
+    rows, columns = _bins(given.shape[0], size[0]), _bins(given.shape[1], size[1])
+    sums, result = np.empty(given.shape[1], np.uint32), np.empty(size, np.float32)
+    library.area(
+        *(given.ctypes.data, given.shape[1], rows.ctypes.data, 0, size[0], columns.ctypes.data, size[1]),
+        *(sums.ctypes.data, result.ctypes.data),
+    )
+    return result
 
 
 def bilinear_align_corners(image: npt.NDArray[np.generic], size: Size) -> npt.NDArray[np.float32]:
@@ -63,13 +76,39 @@ def bilinear_align_corners(image: npt.NDArray[np.generic], size: Size) -> npt.ND
         ValueError: the image is empty or has not two axes, or the size is not positive.
     """
     _check(image, size)
-    source = image.astype(np.float32, copy=False)
-    top, bottom, down = _corner_positions(source.shape[0], size[0])
-    left, right, across = _corner_positions(source.shape[1], size[1])
-    upper, lower = source[top], source[bottom]
-    upper = (1 - across) * upper[:, left] + across * upper[:, right]
-    lower = (1 - across) * lower[:, left] + across * lower[:, right]
-    return np.asarray((1 - down)[:, None] * upper + down[:, None] * lower, dtype=np.float32)
+    source = np.ascontiguousarray(image, np.float32)
+    rows, columns = (_corner_positions(*each) for each in zip(source.shape, size, strict=True))
+    return bilinear_between(source, rows, columns, native.fastest())
+
+
+Positions = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+"""For each output pixel the two input pixels that it lies between, and the weight of the second."""
+
+
+def bilinear_between(
+    source: npt.NDArray[np.float32], rows: Positions, columns: Positions, library: native.Library | None
+) -> npt.NDArray[np.float32]:
+    """Bilinear values at every pair of a row's and a column's position.
+
+    Args:
+        source: contiguous.
+        rows: positions within it.
+        columns: positions within it.
+        library: compiled functions that give the same bits; NumPy does, the specification, where None.
+    """
+    (at_rows, down), (at_columns, across) = rows, columns
+    if library is None:
+        upper, lower = (source[index] for index in at_rows.T)
+        left, right = at_columns.T
+        upper = (1 - across) * upper[:, left] + across * upper[:, right]
+        lower = (1 - across) * lower[:, left] + across * lower[:, right]
+        return np.asarray((1 - down)[:, None] * upper + down[:, None] * lower, dtype=np.float32)
+    result = np.empty((down.size, across.size), np.float32)
+    library.bilinear(
+        *(source.ctypes.data, source.shape[1], at_rows.ctypes.data, down.ctypes.data, 0, down.size),
+        *(at_columns.ctypes.data, across.ctypes.data, across.size, result.ctypes.data),
+    )
+    return result
 
 
 def nearest_inverse(labels: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
@@ -129,18 +168,15 @@ def _check(image: npt.NDArray[Any], size: Size) -> None:
         raise ValueError(f"cannot resize an array of shape {image.shape} to {size}")
 
 
-def _bins(length: int, target: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """First pixel of each bin, and the one after its last."""
+def _bins(length: int, target: int) -> npt.NDArray[np.int64]:
+    """First pixel of each bin, and the one after its last: bins x 2."""
     index = np.arange(target, dtype=np.int64)
-    return index * length // target, -((-(index + 1) * length) // target)
+    return np.stack([index * length // target, -((-(index + 1) * length) // target)], axis=1)
 
 
-def _bin_sums(
-    image: npt.NDArray[Any],
-    start: npt.NDArray[np.int64],
-    end: npt.NDArray[np.int64],
-) -> npt.NDArray[np.float64]:
+def _bin_sums(image: npt.NDArray[Any], bins: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Sum of the rows of each bin."""
+    start, end = bins.T
     sums: npt.NDArray[np.float64] = image[start].astype(np.float64)
     for offset in range(1, int((end - start).max())):
         inside = np.flatnonzero(start + offset < end)
@@ -151,14 +187,11 @@ def _bin_sums(
     return sums
 
 
-def _corner_positions(
-    length: int, target: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """For each output pixel the two input pixels that it lies between and the weight of the second."""
+def _corner_positions(length: int, target: int) -> Positions:
     step = np.float32((length - 1) / (target - 1)) if target > 1 else np.float32(0)
     position = np.arange(target, dtype=np.float32) * step
     first = np.minimum(position.astype(np.int64), length - 1)
-    return first, np.minimum(first + 1, length - 1), position - first.astype(np.float32)
+    return np.stack([first, np.minimum(first + 1, length - 1)], axis=1), position - first.astype(np.float32)
 
 
 def _nearest_index(length: int, target: int) -> npt.NDArray[np.int64]:

@@ -21,6 +21,7 @@ from edge_sacro.dicom.wire import (
     message_from_error,
     message_from_radiograph,
     radiograph_from_message,
+    was_received,
 )
 from edge_sacro.errors import InputRefused, InternalError
 
@@ -131,6 +132,7 @@ def test_message_that_is_no_radiograph_is_a_defect() -> None:
     for change in (
         {"dtype": "<f8"},
         {"shape": [1, -1]},
+        {"shape": [1 << 40, 1 << 40]},
         {"entries": 7},
         {"first": 5000},
         {"spacing": 3},
@@ -142,3 +144,25 @@ def test_message_that_is_no_radiograph_is_a_defect() -> None:
         radiograph_from_message({}, payload, "x")
     with pytest.raises(InternalError):
         radiograph_from_message(header, payload + b"\0", "x")
+
+
+def test_message_may_leave_pixels_where_the_sender_of_the_file_has_them() -> None:
+    from edge_sacro.dicom import ReadLimits
+    from edge_sacro.dicom.reader import radiograph_from_bytes
+    from tests.dicom.synthetic import dicom
+
+    data = dicom()
+    read = radiograph_from_bytes(data, limits=ReadLimits(), sha256="")
+    header, parts = message_from_radiograph(read, data)
+    payload, fields = bytearray(b"".join(parts)), header["radiograph"]
+    assert len(payload) == read.grayscale.table.nbytes
+    back = radiograph_from_message(header, payload, "x", data)
+    np.testing.assert_array_equal(back.stored, read.stored)
+    assert np.shares_memory(back.stored, np.frombuffer(data, np.uint8))
+    assert was_received(header, back, data, "")
+    for at in (-2, len(data) - 2, 1 << 70, "here"):
+        with pytest.raises(InternalError):
+            radiograph_from_message({**header, "radiograph": {**fields, "at": at}}, payload, "x", data)
+    moved = {**header, "radiograph": {**fields, "at": fields["at"] - 2}}
+    for header_of, found in (({**header, "read": None}, back), (moved, back)):
+        assert not was_received(header_of, found, data, "")

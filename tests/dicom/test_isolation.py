@@ -230,16 +230,29 @@ def test_a_child_that_cannot_be_warmed_up_is_told_by_the_first_file(monkeypatch:
         pool.answer({"limits": ReadLimits().as_dict(), "overrides": [], "frame": 0}, dicom(), ReadLimits(), "")
 
 
-def test_bytes_that_changed_on_the_way_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def changed_on_the_way(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     sent = Children.answer
 
     def other_bytes(self: Children, header: Any, data: bytes, *rest: Any) -> Any:
-        return sent(self, header, data[:-1] + bytes([data[-1] ^ 1]), *rest)
+        changed = bytearray(data)
+        changed[at] ^= 1
+        return sent(self, header, bytes(changed), *rest)
 
     still_reads()
     monkeypatch.setattr(Children, "answer", other_bytes)
+
+
+@pytest.mark.parametrize(("uid", "at"), [(synthetic.EXPLICIT, 3), (synthetic.JLS, 3), (synthetic.JLS, -1)])
+def test_bytes_that_changed_on_the_way_are_noticed(monkeypatch: pytest.MonkeyPatch, uid: str, at: int) -> None:
+    changed_on_the_way(monkeypatch, at)
     with pytest.raises(InternalError, match="other bytes"):
-        read(dicom())
+        read(dicom(uid=uid))
+
+
+def test_pixels_that_need_no_decoding_are_those_of_the_file_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They do not come back from the child, so that nothing of it is in them."""
+    changed_on_the_way(monkeypatch, -1)
+    still_reads()
 
 
 def test_child_whose_answers_are_not_ours_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def explanation(shape: tuple[int, int], peak: tuple[int, int]) -> Explanation:
     y, x = np.mgrid[: shape[0], : shape[1]]
     strength = np.clip(1 - np.hypot(y - peak[0], x - peak[1]) / 40, 0, 1).astype(np.float32)
     cells = np.ones((2, 2), np.float32)
-    return Explanation(strength, 1.0, 1, "present", Box(0, 0, shape[1], shape[0]), 0.0, cells)
+    return Explanation(Box(0, 0, shape[1], shape[0]), strength, shape, 1.0, 1, "present", 0.0, cells)
 
 
 @pytest.mark.parametrize("row", ["L", "R"])

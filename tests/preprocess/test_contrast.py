@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from edge_sacro import native
-from edge_sacro.errors import InternalError
 from edge_sacro.preprocess import clahe, contrast
 from tests.golden.arrays import golden, worst
 from tests.golden.images import radiograph
@@ -78,38 +71,3 @@ def test_the_given_image_is_left_alone() -> None:
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="2 x 2"):
         contrast.contrast_filter(np.zeros((4, 64, 64), np.float32))
-
-
-def test_binaries_are_of_the_source_that_comes_with_them() -> None:
-    manifest = json.loads((native.BINARIES / "manifest.json").read_text())
-    assert manifest["source"] == hashlib.sha256(native.SOURCE.read_bytes()).hexdigest()
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in native.BINARIES.glob("*.so")}
-    assert found == manifest["files"]
-    assert set(found) == {"contrast-x86_64.so", "contrast-aarch64.so"}
-
-
-def test_binaries_need_no_other_library() -> None:
-    readelf = shutil.which("readelf")
-    if readelf is None:
-        pytest.skip("readelf is not here")
-    for path in native.BINARIES.glob("*.so"):
-        told = subprocess.run([readelf, "-d", path], capture_output=True, text=True, check=True).stdout
-        assert "SONAME" not in told
-        assert "NEEDED" not in told
-        assert "SYMTAB" in told
-
-
-def test_a_changed_binary_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = shutil.copytree(native.BINARIES, tmp_path / "binaries")
-    for path in copy.glob("*.so"):
-        path.write_bytes(path.read_bytes() + b"\0")
-    monkeypatch.setattr(native, "BINARIES", copy)
-    with pytest.raises(InternalError, match="not what was built"):
-        native.library.__wrapped__(KINDS[0])
-
-
-def test_another_machine_has_no_compiled_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "riscv64")
-    assert native.kinds() == []
-    image = radiograph(64, 64, 8)
-    np.testing.assert_array_equal(contrast.contrast_filter(image), clahe.clahe_variant(image))

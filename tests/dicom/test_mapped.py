@@ -1,0 +1,130 @@
+"""A large file is mapped by the decoding process; the answer is of the bytes that were hashed, come what may."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_sacro.dicom import read
+from edge_sacro.dicom.isolation import Children
+from edge_sacro.dicom.mapped import MAPPED_FROM, mapped
+from edge_sacro.dicom.source import read_bytes
+from edge_sacro.errors import EdgeSacroError, InputNotFound, TruncatedFile
+from tests.dicom import synthetic
+from tests.dicom.synthetic import dicom, drawn
+
+LARGE = np.tile(drawn(), (4, 3))
+OTHER = LARGE[:, ::-1].copy()
+SYNTAXES = [synthetic.EXPLICIT, synthetic.IMPLICIT, synthetic.BIG, synthetic.DEFLATED, synthetic.JLS, synthetic.SV1]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes of each file went through the pipe."""
+    counts: list[int] = []
+    answer = Children.answer
+
+    def counted(self: Children, job: Any, data: bytes, *rest: Any) -> Any:
+        counts.append(len(data))
+        return answer(self, job, data, *rest)
+
+    monkeypatch.setattr(Children, "answer", counted)
+    return counts
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def large(uid: str) -> bytes:
+    """A file that is large enough also where its syntax compresses: nothing in it is."""
+    data = dicom(np.random.default_rng(1).permutation(LARGE.ravel()).reshape(LARGE.shape), uid)
+    assert len(data) > MAPPED_FROM
+    return data
+
+
+@pytest.mark.parametrize("uid", SYNTAXES)
+def test_a_large_file_is_read_as_its_bytes_are_and_not_sent(tmp_path: Path, sent: list[int], uid: str) -> None:
+    data = large(uid)
+    found = read(written(tmp_path / "large.dcm", data))
+    expected = read(data, isolation="none")
+    np.testing.assert_array_equal(found.stored, expected.stored)
+    np.testing.assert_array_equal(found.grayscale.table, expected.grayscale.table)
+    assert found.sha256 == expected.sha256 == hashlib.sha256(data).hexdigest()
+    assert (found.notes, found.sop_instance_uid) == (expected.notes, expected.sop_instance_uid)
+    assert sent == [0]
+
+
+def test_a_small_file_is_sent(tmp_path: Path, sent: list[int]) -> None:
+    data = dicom()
+    read(written(tmp_path / "small.dcm", data))
+    assert sent == [len(data)]
+
+
+@pytest.mark.parametrize("uid", SYNTAXES)
+def test_a_file_that_changed_since_is_answered_as_it_was_hashed(tmp_path: Path, sent: list[int], uid: str) -> None:
+    data = large(uid)
+    path = written(tmp_path / "large.dcm", dicom(OTHER, uid, PatientName="Another^Person").ljust(len(data), b"\0"))
+    found = read_bytes(data, "large.dcm", path)
+    np.testing.assert_array_equal(found.stored, read(data, isolation="none").stored)
+    assert found.sha256 == hashlib.sha256(data).hexdigest()
+    assert sent == [0, len(data)]
+
+
+def test_pixels_that_changed_since_are_not_seen(tmp_path: Path, sent: list[int]) -> None:
+    """Those that need no decoding are taken of the bytes that were hashed in any case."""
+    data = bytearray(large(synthetic.EXPLICIT))
+    path = written(tmp_path / "large.dcm", bytes(data))
+    data[-LARGE.nbytes :] = OTHER.tobytes()
+    np.testing.assert_array_equal(read_bytes(bytes(data), "large.dcm", path).stored, OTHER)
+    assert sent == [0]
+
+
+@pytest.mark.parametrize("size", [None, 0, 100, 1 << 20])
+def test_a_file_that_is_gone_or_shorter_is_answered_as_it_was_hashed(
+    tmp_path: Path, sent: list[int], size: int | None
+) -> None:
+    data = large(synthetic.EXPLICIT)
+    path = tmp_path / "large.dcm"
+    if size is not None:
+        path.write_bytes(data[:size])
+    assert read_bytes(data, "large.dcm", path).sha256 == hashlib.sha256(data).hexdigest()
+    assert sent == [0, len(data)]
+
+
+def test_what_is_refused_is_the_bytes_that_were_hashed(tmp_path: Path, sent: list[int]) -> None:
+    data = large(synthetic.EXPLICIT)
+    path = written(tmp_path / "large.dcm", data)
+    with pytest.raises(TruncatedFile, match=r"large\.dcm"):
+        read_bytes(data[: MAPPED_FROM + 1], "large.dcm", path)
+    assert sent == [0, MAPPED_FROM + 1]
+    path.write_bytes(b"no DICOM".ljust(len(data)))
+    assert read_bytes(data, "large.dcm", path).rows == len(LARGE)
+
+
+def test_names_of_any_bytes_are_mapped(tmp_path: Path, sent: list[int]) -> None:
+    data = large(synthetic.EXPLICIT)
+    for name in ("Größe ß.dcm", "new\nline.dcm", b"\xff\xfe.dcm".decode("utf-8", "surrogateescape")):
+        assert read(written(tmp_path / name, data)).rows == len(LARGE)
+    assert sent == [0, 0, 0]
+
+
+def test_relative_paths_are_those_of_this_process(tmp_path: Path, sent: list[int], monkeypatch: Any) -> None:
+    read(dicom())  # the decoding process stands elsewhere now
+    written(tmp_path / "large.dcm", large(synthetic.EXPLICIT))
+    monkeypatch.chdir(tmp_path)
+    assert read("large.dcm").rows == len(LARGE)
+    assert sent[1:] == [0]
+
+
+def test_what_cannot_be_mapped_says_so(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent", tmp_path):
+        with pytest.raises(InputNotFound) as caught:
+            mapped(str(path), 10)
+        assert isinstance(caught.value, EdgeSacroError)
+    assert bytes(mapped(str(written(tmp_path / "file", b"0123456789")), 4)) == b"0123"
