@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edge_sacro.bundle_files import files_from_path
+from edge_sacro.bundle_files import Hashed, files_from_path
 from edge_sacro.errors import (
     BundleContractBroken,
     BundleFileCorrupt,
@@ -35,7 +33,8 @@ class Bundle:
     Attributes:
         manifest: checked against its schema.
         fingerprint: one SHA-256 for manifest and files together.
-        files: every file's bytes by its name, the manifest and its signature apart.
+        files: every file's bytes by its name, the manifest and its signature apart. A folder's are read when they are
+            asked for; one that has changed since it was checked is an error then.
         path: where it was read from.
         manifest_json: the manifest as it stands in the bundle: what is signed.
         signature: as the bundle has it; it proves nothing where ``signed_by`` is None.
@@ -55,15 +54,17 @@ class Bundle:
 
         Raises:
             UsageError: the bundle has no such precision.
+            BundleFileCorrupt: the file has changed since it was checked.
         """
         try:
-            return self.files[self.manifest.networks[network].file(precision, backend)]
+            file = self.manifest.networks[network].file(precision, backend)
         except KeyError as error:
             known = ", ".join(sorted(self.manifest.precisions))
             raise UsageError(f"the bundle has no precision {error}; it has {known}", source="precision") from error
+        return self.files[file]
 
     def without_files(self) -> Bundle:
-        """The same for whoever has opened the networks: the files, often hundreds of megabytes, are let go."""
+        """The same for whoever has opened the networks: a zip file's, often hundreds of megabytes, go."""
         return replace(self, files={})
 
 
@@ -125,9 +126,10 @@ class Examination:
         self._path = str(path)
         self._place = Path(__file__).parent / "bundles" / DEMONSTRATION if self._path == DEMONSTRATION else Path(path)
         self._trust = trust
-        self._files: dict[str, bytes] = {}
-        self._digests: dict[str, str] = {}
+        self._files: Mapping[str, bytes] = {}
+        self._checked: Mapping[str, Hashed] = {}
         self._manifest_json = b""
+        self._signature_json: bytes | None = None
         self._manifest: Manifest | None = None
         self._signature: Signature | None = None
         self._signed_by: str | None = None
@@ -174,18 +176,16 @@ class Examination:
 
     def _read(self) -> str:
         files = files_from_path(self._place, self._path)
-        count, size = len(files), sum(map(len, files.values()))
         if MANIFEST_NAME not in files:
             raise BundleNotFound(f"it holds no {MANIFEST_NAME}", source=self._path)
-        self._manifest_json = files.pop(MANIFEST_NAME)
-        self._files = files
-        with ThreadPoolExecutor() as pool:
-            digests = pool.map(lambda content: hashlib.sha256(content).hexdigest(), files.values())
-            self._digests = dict(zip(files, digests, strict=True))
-        return f"{'folder' if self._place.is_dir() else 'zip file'}, {count} files, {size} bytes"
+        self._manifest_json, self._signature_json = files[MANIFEST_NAME], files.get(SIGNATURE_NAME)
+        content = files.without({MANIFEST_NAME, SIGNATURE_NAME})
+        self._files, self._checked = content, content.checked
+        kind, size = "folder" if self._place.is_dir() else "zip file", sum(each.size for each in files.checked.values())
+        return f"{kind}, {len(files)} files, {size} bytes"
 
     def _check_signature(self) -> str:
-        self._signature = signature_from_json(self._files.pop(SIGNATURE_NAME, None), self._path)
+        self._signature = signature_from_json(self._signature_json, self._path)
         if self._trust is None:
             what = "none" if self._signature is None else f"says that it is of the key {self._signature.key_id[:16]}…"
             return f"{what}; no key is pinned here"
@@ -205,13 +205,13 @@ class Examination:
             raise BundleFileCorrupt("the manifest does not list it", source=source)
         if name not in self._files:
             raise BundleFileCorrupt("the manifest lists it and it is absent", source=source)
-        found, expected = self._digests[name], manifest.files[name]
+        (found, size), expected = self._checked[name], manifest.files[name]
         if found != expected:
             raise BundleFileCorrupt(f"its SHA-256 is {found[:16]}…, the manifest says {expected[:16]}…", source=source)
         for engine in manifest.engines:
             if engine.file == name and engine.seal.engine_sha256 != found:
                 raise BundleContractBroken("the engine's seal is that of another file", source=source)
-        return f"{len(self._files[name])} bytes, SHA-256 {found[:16]}…"
+        return f"{size} bytes, SHA-256 {found[:16]}…"
 
     def _check_sequence(self, manifest: Manifest, trust: Trust, remember: bool) -> str:
         if trust.state is None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_sacro.errors import BundleError, BundleFileCorrupt, BundleNotFound, OutputNotWritten
 
@@ -19,12 +23,62 @@ SIZE_LIMIT = 4 << 30
 COUNT_LIMIT = 1000
 """Files that a bundle may hold."""
 
+_PIECE = 4 << 20
+"""Bytes of a file that are hashed at once; it is never in memory whole for that."""
+
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
-def files_from_path(place: Path, source: str) -> dict[str, bytes]:
-    """Read every file of a folder or of a zip file, by name.
+class Hashed(NamedTuple):
+    """What a file was when it was checked: its SHA-256, hexadecimal, and its bytes' number."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class BundleFiles(Mapping[str, bytes]):
+    """A bundle's files by name. Each was hashed whole; a folder's are read when they are asked for, and hashed again.
+
+    What is given has the hash that was taken: a file that has changed since is an error.
+
+    Attributes:
+        read: gives a file's bytes by its name.
+        checked: what each file was.
+        source: what to call the bundle in messages.
+    """
+
+    read: Callable[[str], bytes]
+    checked: Mapping[str, Hashed]
+    source: str
+
+    def __getitem__(self, name: str) -> bytes:
+        expected, source = self.checked[name], f"{self.source}: {name}"
+        try:
+            content = self.read(name)
+        except OSError as error:
+            raise BundleFileCorrupt(
+                f"it was checked, and is unreadable now: {error.strerror}", source=source
+            ) from error
+        if _hashed(content) != expected:
+            raise BundleFileCorrupt("it has changed since the bundle was checked", source=source)
+        return content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.checked)
+
+    def __len__(self) -> int:
+        return len(self.checked)
+
+    def without(self, names: Collection[str]) -> BundleFiles:
+        """The other files."""
+        kept = {name: checked for name, checked in self.checked.items() if name not in names}
+        return BundleFiles(self.read, kept, self.source)
+
+
+def files_from_path(place: Path, source: str) -> BundleFiles:
+    """Hash every file of a folder or of a zip file.
 
     Args:
         place: where to read.
@@ -37,9 +91,9 @@ def files_from_path(place: Path, source: str) -> dict[str, bytes]:
     """
     try:
         if place.is_dir():
-            return _files_of_folder(place)
+            return _files_of_folder(place, source)
         if place.is_file():
-            return _files_of_zip(place)
+            return _files_of_zip(place, source)
     except OSError as error:
         raise BundleError(f"it cannot be read: {error.strerror}", source=str(error.filename or source)) from error
     raise BundleNotFound("no such folder or file", source=source)
@@ -89,23 +143,42 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _files_of_folder(folder: Path) -> dict[str, bytes]:
+def _files_of_folder(folder: Path, source: str) -> BundleFiles:
     entries = sorted(folder.iterdir())
     for entry in entries:
         if entry.is_symlink() or not entry.is_file():
             raise BundleFileCorrupt("a bundle holds plain files only", source=str(entry))
     _check_amount([entry.stat().st_size for entry in entries], str(folder))
-    return {entry.name: entry.read_bytes() for entry in entries}
+    with ThreadPoolExecutor() as pool:
+        checked = dict(zip([entry.name for entry in entries], pool.map(_hashed_file, entries), strict=True))
+    return BundleFiles(lambda name: (folder / name).read_bytes(), checked, source)
 
 
-def _files_of_zip(path: Path) -> dict[str, bytes]:
+def _hashed(content: bytes) -> Hashed:
+    return Hashed(hashlib.sha256(content).hexdigest(), len(content))
+
+
+def _hashed_file(path: Path) -> Hashed:
+    digest, size, piece = hashlib.sha256(), 0, memoryview(bytearray(_PIECE))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(piece):
+            digest.update(piece[:count])
+            size += count
+    return Hashed(digest.hexdigest(), size)
+
+
+def _files_of_zip(path: Path, source: str) -> BundleFiles:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             _check_members(members, str(path))
-            return {member.filename: archive.read(member) for member in members}
+            contents = {member.filename: archive.read(member) for member in members}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
         raise BundleFileCorrupt(f"it is no readable zip file: {error}", source=str(path)) from error
+
+    with ThreadPoolExecutor() as pool:
+        checked = dict(zip(contents, pool.map(_hashed, contents.values()), strict=True))
+    return BundleFiles(contents.__getitem__, checked, source)
 
 
 def _check_members(members: list[zipfile.ZipInfo], path: str) -> None:

@@ -15,7 +15,7 @@ from edge_sacro.commands.bundle import bundle as bundle_group
 from edge_sacro.commands.bundle import trust_from_options, trust_options
 from edge_sacro.commands.embed import embed as embed_command
 from edge_sacro.commands.engine import engine as engine_group
-from edge_sacro.commands.engine import opener_from_store
+from edge_sacro.commands.engine import opener_from_store, preload_from_options
 from edge_sacro.commands.evaluate import evaluate as evaluate_command
 from edge_sacro.commands.grade import grade as grade_command
 from edge_sacro.commands.kit import kit as kit_group
@@ -152,6 +152,7 @@ def infer(  # noqa: PLR0913, PLR0917 - one parameter an option
     if not files:
         raise InputNotFound("it holds no DICOM file", source=", ".join(paths))
     answers: list[Result] = []
+    preload_from_options(engines, backend)
     loaded = load_bundle(bundle, trust_from_options(trust, state))
     pictures = Pictures(files, overlay, explain, explain_npz, explain_class)
     pictures.check(loaded)

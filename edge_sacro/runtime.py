@@ -19,6 +19,7 @@ from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, Source, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
 from edge_sacro.engine.device import processor
+from edge_sacro.engine.opening import open_networks
 from edge_sacro.engine.saturation import check_engines
 from edge_sacro.errors import BackendError, DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.explain import Explanation, explanation_from_maps
@@ -95,14 +96,11 @@ class Runtime:
         self._processor = processor()
         self._rule = Rule(self.operating_point, manifest.guard_band.half_width, self.system.high_risk)
         threads = threads or os.cpu_count() or 1
-        self._engines: dict[str, Engine] = {
-            name: opener(backend, network.spec(name), self.bundle.model(name, self.precision, backend), threads)
-            for name, network in manifest.networks.items()
-        }
+        self._engines = open_networks(self.bundle, self.precision, backend, threads, opener)
         self._assessor = Assessor(self.system, manifest)
-        if self.precision == "int8":
-            check_engines(self._engines.values())
         try:
+            if self.precision == "int8":
+                check_engines(self._engines.values())
             self._assessor.open(self._engines)
         except BackendError:
             self.close()

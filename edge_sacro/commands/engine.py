@@ -39,6 +39,15 @@ def _options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return add
 
 
+def preload_from_options(store: str | None, backend: str) -> None:
+    """Begin to import what the runtime will open its networks with."""
+    from edge_sacro.engine.opening import preload
+    from edge_sacro.engine.serve import builders_of_store
+    from edge_sacro.engine.store import EngineStore
+
+    preload([backend] if store is None else builders_of_store(EngineStore(store)))
+
+
 def opener_from_store(store: str | None, bundle: Bundle, precision: Precision | None) -> Opener:
     """What a runtime opens networks with: the engines in service in a store, or the backend where no store is named.
 

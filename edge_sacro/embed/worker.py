@@ -63,6 +63,7 @@ def runtime_from_options(options: dict[str, str]) -> Runtime:
     """
     from edge_sacro import dicom
     from edge_sacro.bundle import DEMONSTRATION, load_bundle
+    from edge_sacro.engine.opening import preload
     from edge_sacro.errors import UsageError
     from edge_sacro.memory import keep_freed_memory
     from edge_sacro.runtime import Runtime
@@ -73,6 +74,8 @@ def runtime_from_options(options: dict[str, str]) -> Runtime:
         raise UsageError(f"the package does not know the options {', '.join(unknown)}", remedy="Install a later one.")
     keep_freed_memory()
     dicom.warm_up()
+    backend = options.get("backend", "onnxruntime")
+    preload([backend])
     trust = None
     if "trust" in options:
         trust = trust_from_files([options["trust"]], options.get("trust_state") or default_state())
@@ -81,7 +84,7 @@ def runtime_from_options(options: dict[str, str]) -> Runtime:
     bundle = load_bundle(options.get("bundle", DEMONSTRATION), trust)
     return Runtime(
         bundle,
-        backend=options.get("backend", "onnxruntime"),
+        backend=backend,
         precision=cast("Precision | None", options.get("precision")),
         operating_point=options.get("operating_point"),
         overrides=[code.strip() for code in options.get("overrides", "").split(",") if code.strip()],

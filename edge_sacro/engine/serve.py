@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from edge_sacro.bundle import Bundle
 from edge_sacro.engine.base import Array, Engine, NetworkSpec
 from edge_sacro.engine.build import sealed_fields
 from edge_sacro.engine.compiled import open_compiled
+from edge_sacro.engine.opening import PACKAGES
 from edge_sacro.engine.profiles import DeviceProfile, Precision, processor_profile, profile_from_name
 from edge_sacro.engine.seal import Seal
 from edge_sacro.engine.store import EngineStore, Slot
@@ -171,6 +173,16 @@ class SwappingEngine(Engine):
         self._current.engine.close()
 
 
+def builders_of_store(store: EngineStore) -> set[str]:
+    """Whose engines a store holds, those that are spoilt apart."""
+    found: set[str] = set()
+    keys = store.keys()
+    for key in keys:
+        with contextlib.suppress(EngineError):
+            found.add(store.seal(key).builder)
+    return found
+
+
 class QualifiedEngines:
     """The engines of one bundle and precision out of a store: an ``opener`` for a runtime, and their exchange.
 
@@ -183,6 +195,12 @@ class QualifiedEngines:
     def __init__(self, store: EngineStore, bundle: Bundle, precision: Precision) -> None:
         self.store, self.bundle, self.precision = store, bundle, precision
         self._opened: dict[NetworkName, tuple[SwappingEngine, int]] = {}
+
+    @property
+    def side_by_side(self) -> set[str]:
+        """What the store's engines run on, where all run on the processor and several threads may open them at once."""
+        builders = builders_of_store(self.store)
+        return builders if builders <= set(PACKAGES) else set()
 
     def __call__(self, backend: str, spec: NetworkSpec, model: bytes, threads: int) -> SwappingEngine:
         """Open what serves for a network; the backend is the engine's own, and the model is what its seal names.
