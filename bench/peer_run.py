@@ -79,7 +79,7 @@ def _pytorch(threads: int, labels: Labels) -> Any:
 def _ours(threads: int, labels: Labels, bundle: Path, backend: str, precision: str, compiled: Path | None) -> Any:
     from bench.stopwatch import Stopwatch
     from edge_sacro.dicom import warm_up
-    from edge_sacro.engine.opening import SIDE_BY_SIDE, preload
+    from edge_sacro.engine.opening import SIDE_BY_SIDE, TAKES_MODELS, preload
     from edge_sacro.memory import keep_freed_memory
 
     keep_freed_memory()  # as the command line does
@@ -104,6 +104,7 @@ def _ours(threads: int, labels: Labels, bundle: Path, backend: str, precision: s
         return _Labelled(engine, labels, manifest) if spec.name == "segmenter" else engine
 
     setattr(opener, SIDE_BY_SIDE, {backend})
+    setattr(opener, TAKES_MODELS, compiled is None)
     runtime = Runtime(bundle, backend=backend, precision=cast(Precision, precision), threads=threads, opener=opener)
 
     def infer(file: Path) -> tuple[float | None, float]:

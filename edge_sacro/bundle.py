@@ -56,12 +56,15 @@ class Bundle:
             UsageError: the bundle has no such precision.
             BundleFileCorrupt: the file has changed since it was checked.
         """
+        return self.files[self.model_file(network, precision, backend)]
+
+    def model_file(self, network: NetworkName, precision: Precision, backend: str) -> str:
+        """The name of that file; errors are those of ``model``, as far as it is not read."""
         try:
-            file = self.manifest.networks[network].file(precision, backend)
+            return self.manifest.networks[network].file(precision, backend)
         except KeyError as error:
             known = ", ".join(sorted(self.manifest.precisions))
             raise UsageError(f"the bundle has no precision {error}; it has {known}", source="precision") from error
-        return self.files[file]
 
     def without_files(self) -> Bundle:
         """The same for whoever has opened the networks: a zip file's, often hundreds of megabytes, go."""

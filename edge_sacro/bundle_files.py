@@ -65,6 +65,9 @@ class BundleFiles(Mapping[str, bytes]):
             raise BundleFileCorrupt("it has changed since the bundle was checked", source=source)
         return content
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.checked
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.checked)
 

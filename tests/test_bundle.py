@@ -30,6 +30,22 @@ def test_a_folder_and_its_zip_file_are_the_same_bundle(tmp_path: Path) -> None:
     assert set(from_folder.files) == {"segmenter.onnx", "classifier.onnx"}
 
 
+def test_the_files_of_a_folder_are_read_when_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_bundle(tmp_path / "tiny")
+    read: list[str] = []
+    whole = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (read.append(path.name), whole(path))[1])
+    files = load_bundle(folder).files
+    assert read == ["manifest.json"], "the others were hashed a piece at a time"
+    assert "segmenter.onnx" in files
+    assert "absent.onnx" not in files
+    assert len(files) == 2
+    assert read == ["manifest.json"]
+    assert files["segmenter.onnx"] == (folder / "segmenter.onnx").read_bytes()
+
+
 def test_the_fingerprint_follows_every_field_and_not_the_layout(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "a")
     before = load_bundle(folder).fingerprint

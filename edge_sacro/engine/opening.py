@@ -18,6 +18,9 @@ from edge_sacro.manifest import NetworkName, Precision
 SIDE_BY_SIDE = "side_by_side"
 """Attribute of an opener that several threads may call at once: the backends that it opens networks with."""
 
+TAKES_MODELS = "takes_models"
+"""Attribute of an opener, false where it has the networks from elsewhere: the bundle's are not read for it."""
+
 PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino"}
 """What a backend has to import."""
 
@@ -41,7 +44,8 @@ def open_networks(
     engines: dict[str, Engine] = {}
 
     def open_one(name: NetworkName) -> None:
-        model = bundle.model(name, precision, backend)
+        file = bundle.model_file(name, precision, backend)
+        model = bundle.files[file] if getattr(opener, TAKES_MODELS, True) else b""
         engines[name] = opener(backend, networks[name].spec(name), model, threads)
 
     processors: Collection[str] = getattr(opener, SIDE_BY_SIDE, {backend} if opener is open_engine else ())

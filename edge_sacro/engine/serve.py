@@ -192,6 +192,8 @@ class QualifiedEngines:
         precision: that the runtime has.
     """
 
+    takes_models = False
+
     def __init__(self, store: EngineStore, bundle: Bundle, precision: Precision) -> None:
         self.store, self.bundle, self.precision = store, bundle, precision
         self._opened: dict[NetworkName, tuple[SwappingEngine, int]] = {}

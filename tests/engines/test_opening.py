@@ -16,7 +16,7 @@ from edge_sacro.engine.opening import open_networks, preload
 from edge_sacro.engine.profiles import profile_from_name
 from edge_sacro.engine.serve import QualifiedEngines, builders_of_store
 from edge_sacro.engine.store import EngineStore
-from edge_sacro.errors import BackendFailed, BundleFileCorrupt, Int8Inexact
+from edge_sacro.errors import BackendFailed, BundleFileCorrupt, Int8Inexact, UsageError
 from edge_sacro.runtime import Runtime
 from tests.engines.shelf import PROFILE, qualified, tiny_bundle
 from tests.tiny import write_bundle
@@ -96,6 +96,23 @@ def test_a_network_that_changed_since_the_bundle_was_checked_is_not_opened(tmp_p
     Runtime(loaded).close()
 
 
+def test_a_bundles_networks_are_not_read_for_one_that_has_them_from_elsewhere(tmp_path: Path, bundle: Bundle) -> None:
+    assert QualifiedEngines(EngineStore(tmp_path / "store"), bundle, "fp32").takes_models is False
+    given: list[bytes] = []
+
+    class Elsewhere(Opener):
+        takes_models = False
+
+        def __call__(self, backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
+            given.append(model)
+            return super().__call__(backend, spec, bundle.files[f"{spec.name}.onnx"], threads)
+
+    assert len(open_networks(bundle, "fp32", "onnxruntime", 1, Elsewhere())) == 2
+    assert given == [b"", b""]
+    with pytest.raises(UsageError, match="no precision 'int8'"):
+        open_networks(bundle, "int8", "onnxruntime", 1, Elsewhere())
+
+
 def test_a_store_is_opened_side_by_side_where_no_gpu_has_to_do_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +136,7 @@ def test_int8_sums_are_tried_while_the_networks_are_opened(
         raise Int8Inexact("they are cut off", source=backend)
 
     monkeypatch.setattr(opening, "check_int8", inexact)
-    monkeypatch.setattr(Bundle, "model", lambda self, name, *_: self.files[f"{name}.onnx"])
+    monkeypatch.setattr(Bundle, "model_file", lambda *asked: f"{asked[1]}.onnx")
     found = open_networks(bundle, precision, "onnxruntime", 1, SideBySide())
     assert len(found) == 2, "the runtime asks again, and tells"
     assert tried == (["onnxruntime"] if precision == "int8" else [])
