@@ -1,6 +1,7 @@
 """One contender in a process of its own: ``python -m bench.peer_run OURS|PYTORCH …`` prints one line of JSON.
 
-A process for each, so that start, memory and threads are its own.
+A process for each, so that start, memory and threads are its own. What takes time to import is imported where it is
+needed, since the start is measured too.
 """
 
 from __future__ import annotations
@@ -8,24 +9,14 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Mapping
-from itertools import cycle
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
-import cv2
-import numpy as np
-import numpy.typing as npt
 
-from edge_sacro.benchmark.processes import resident_mb
-from edge_sacro.engine import Engine, NetworkSpec
-from edge_sacro.engine.base import Array
-from edge_sacro.locate import CLASSES, SegmentationGeometry
-from edge_sacro.manifest import MANIFEST_NAME, Manifest, manifest_from_json
-from edge_sacro.parity.watch import AroundEngine
-
-Labels = npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    from edge_sacro.engine import Engine, NetworkSpec
+    from edge_sacro.manifest import Precision
 
 
 @click.command()
@@ -40,7 +31,7 @@ Labels = npt.NDArray[np.uint8]
 @click.argument("file", type=click.Path(path_type=Path))
 def main(kind: Literal["ours", "pytorch"], file: Path, labels: Path, threads: int, runs: int, **ours: Any) -> None:
     """Assess FILE once, then RUNS times; what the segmenter finds gives way to LABELS."""
-    infer = _pytorch(threads, np.load(labels)) if kind == "pytorch" else _ours(threads, np.load(labels), **ours)
+    infer = _pytorch(threads, labels) if kind == "pytorch" else _ours(threads, labels, **ours)
     probability, _ = infer(file)
     answered = time.time()
     wall, cpu, networks = [], [], []
@@ -52,6 +43,8 @@ def main(kind: Literal["ours", "pytorch"], file: Path, labels: Path, threads: in
         networks.append(network)
         if again != probability:
             raise SystemExit(f"{again} is not the first run's {probability}")
+    from edge_sacro.benchmark.processes import resident_mb
+
     peak = resident_mb("VmHWM")  # getrusage's would have the parent's before this one began
     record = {"answered": answered, "wall_s": wall, "cpu_s": cpu, "networks_s": networks, "peak_mb": peak}
     click.echo(json.dumps({**record, "probability": probability}))
@@ -64,10 +57,12 @@ def _processor_s() -> float:
     )
 
 
-def _pytorch(threads: int, labels: Labels) -> Any:
+def _pytorch(threads: int, labels: Path) -> Any:
+    import numpy as np
+
     from bench.published_shape import PublishedShape
 
-    pipeline = PublishedShape(threads, labels)
+    pipeline = PublishedShape(threads, np.load(labels))
 
     def infer(file: Path) -> tuple[float, float]:
         probability, _ = pipeline.infer(file)
@@ -76,36 +71,38 @@ def _pytorch(threads: int, labels: Labels) -> Any:
     return infer
 
 
-def _ours(threads: int, labels: Labels, bundle: Path, backend: str, precision: str, compiled: Path | None) -> Any:
-    from bench.stopwatch import Stopwatch
+def _ours(threads: int, labels: Path, bundle: Path, backend: str, precision: str, compiled: Path | None) -> Any:
     from edge_sacro.dicom import warm_up
-    from edge_sacro.engine.opening import SIDE_BY_SIDE, TAKES_MODELS, preload
     from edge_sacro.memory import keep_freed_memory
 
-    keep_freed_memory()  # as the command line does
+    keep_freed_memory()  # as the command line does, and in its order
     warm_up()
-    preload([backend])
 
+    import numpy as np
+
+    from bench.labelled import LabelledSegmenters
+    from bench.stopwatch import Stopwatch
     from edge_sacro.engine import open_engine
     from edge_sacro.engine.compiled import open_compiled
-    from edge_sacro.manifest import Precision
+    from edge_sacro.engine.opening import SIDE_BY_SIDE, TAKES_MODELS, preload
     from edge_sacro.runtime import Runtime
+
+    preload([backend])
 
     def opened(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
         if compiled is None:
             return open_engine(backend, spec, model, threads)
         return open_compiled("openvino", spec, (compiled / f"{spec.name}.blob").read_bytes(), threads)
 
-    stopwatch = Stopwatch(opened)
-    manifest = manifest_from_json((bundle / MANIFEST_NAME).read_bytes(), str(bundle))
+    stopwatch, segmenters = Stopwatch(opened), LabelledSegmenters(bundle, np.load(labels))
 
     def opener(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
         engine = stopwatch.open(backend, spec, model, threads)
-        return _Labelled(engine, labels, manifest) if spec.name == "segmenter" else engine
+        return segmenters.around(engine) if spec.name == "segmenter" else engine
 
     setattr(opener, SIDE_BY_SIDE, {backend})
     setattr(opener, TAKES_MODELS, compiled is None)
-    runtime = Runtime(bundle, backend=backend, precision=cast(Precision, precision), threads=threads, opener=opener)
+    runtime = Runtime(bundle, backend=backend, precision=cast("Precision", precision), threads=threads, opener=opener)
 
     def infer(file: Path) -> tuple[float | None, float]:
         result, _, explanation = runtime.infer_explained(file)
@@ -114,25 +111,6 @@ def _ours(threads: int, labels: Labels, bundle: Path, backend: str, precision: s
         return result.probability, sum(sum(each) for each in stopwatch.taken().values())
 
     return infer
-
-
-class _Labelled(AroundEngine):
-    """A segmenter that runs, and then answers with the labels that it was given, window by window."""
-
-    def __init__(self, inner: Engine, labels: Labels, manifest: Manifest) -> None:
-        super().__init__(inner)
-        settings = manifest.segmentation
-        if settings is None:
-            raise TypeError("the bundle has no segmenter")
-        starts = SegmentationGeometry(settings.size, settings.window, settings.overlap).starts
-        small = cv2.resize(labels, (settings.size, settings.size), interpolation=cv2.INTER_NEAREST)
-        planes = (small == np.arange(CLASSES)[:, None, None]).astype(np.float32)[None]
-        part = settings.window
-        self._answers = cycle([planes[:, :, y : y + part, x : x + part] for x in starts for y in starts])
-
-    def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
-        self.inner.run(inputs, deadline=deadline)
-        return {"logits": next(self._answers)}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from edge_sacro.engine.saturation import check_engines
 from edge_sacro.errors import BackendError, DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.explain import Explanation, explanation_from_maps
 from edge_sacro.manifest import Precision
+from edge_sacro.memory import give_back_freed_memory
 from edge_sacro.report import Backend, Ignored, Report, Result
 from edge_sacro.results import Origin
 from edge_sacro.series_report import SELECTIONS, Selection, series_from_results, slice_from_radiograph
@@ -106,6 +107,7 @@ class Runtime:
             self.close()
             raise
         self.bundle = self.bundle.without_files()
+        give_back_freed_memory()
 
     def __enter__(self) -> Runtime:
         return self
