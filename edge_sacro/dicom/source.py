@@ -121,8 +121,8 @@ def read_bytes(
                 radiograph = _single(shared, b"", data, digest, limits, label)
             except (DecodeFailed, DecodeLimitExceeded):
                 raise
-            except InputRefused:
-                pass  # the file may have changed since its bytes were taken; what is refused is those
+            except (InputRefused, InternalError):
+                pass  # the file may have changed since its bytes were taken: what counts is said of those
         radiograph = radiograph or _single(job, data, data, digest, limits, label)
     if radiograph is None:
         raise InternalError("the decoding process answered for other bytes than were sent", source=label)

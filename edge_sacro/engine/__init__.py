@@ -29,7 +29,10 @@ def _open_openvino(spec: NetworkSpec, model: bytes, threads: int) -> Engine:
 
 
 Opener = Callable[[str, NetworkSpec, bytes, int], Engine]
-"""What :func:`open_engine` is: backend, spec, model and threads to an engine."""
+"""What :func:`open_engine` is: backend, spec, model and threads to an engine.
+
+One of another kind may have the attributes that ``edge_sacro.engine.opening`` names.
+"""
 
 BACKENDS: dict[str, Callable[[NetworkSpec, bytes, int], Engine]] = {
     "null": _open_null,
