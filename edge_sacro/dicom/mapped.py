@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from typing import TypeAlias
 
 from edge_sacro.errors import InputNotFound
@@ -15,7 +16,7 @@ MAPPED_FROM = 1 << 20
 
 
 def mapped(path: str, size: int) -> mmap.mmap:
-    """The beginning of a file, read-only.
+    """The beginning of a file, read-only; opened without blocking, whatever stands at its path by now.
 
     Args:
         path: absolute.
@@ -25,7 +26,10 @@ def mapped(path: str, size: int) -> mmap.mmap:
         InputNotFound: it cannot be opened, or has become shorter.
     """
     try:
-        with open(path, "rb") as stream:  # noqa: PTH123 - a name that was taken from a path already
-            return mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as error:
         raise InputNotFound("the file cannot be opened again, or has become shorter", source=path) from error

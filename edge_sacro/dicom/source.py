@@ -15,7 +15,6 @@ from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.limits import ReadLimits
 from edge_sacro.dicom.mapped import MAPPED_FROM
 from edge_sacro.errors import (
-    DecodeFailed,
     DecodeLimitExceeded,
     EdgeSacroError,
     InputNotFound,
@@ -119,10 +118,10 @@ def read_bytes(
             shared = {**job, "file": str(path.absolute()), "bytes": len(data)}
             try:
                 radiograph = _single(shared, b"", data, digest, limits, label)
-            except (DecodeFailed, DecodeLimitExceeded):
+            except DecodeLimitExceeded:
                 raise
             except (InputRefused, InternalError):
-                pass  # the file may have changed since its bytes were taken: what counts is said of those
+                pass  # the file may have changed, or been cut short under the child: what counts is said of the bytes
         radiograph = radiograph or _single(job, data, data, digest, limits, label)
     if radiograph is None:
         raise InternalError("the decoding process answered for other bytes than were sent", source=label)

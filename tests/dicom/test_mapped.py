@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edge_sacro.dicom import read
+from edge_sacro.dicom import ReadLimits, read
 from edge_sacro.dicom.isolation import Children
 from edge_sacro.dicom.mapped import MAPPED_FROM, mapped
 from edge_sacro.dicom.source import read_bytes
-from edge_sacro.errors import EdgeSacroError, InputNotFound, TruncatedFile
+from edge_sacro.errors import DecodeFailed, EdgeSacroError, InputNotFound, TruncatedFile
 from tests.dicom import synthetic
 from tests.dicom.synthetic import dicom, drawn
 
@@ -94,6 +97,40 @@ def test_a_file_that_is_gone_or_shorter_is_answered_as_it_was_hashed(
     if size is not None:
         path.write_bytes(data[:size])
     assert read_bytes(data, "large.dcm", path).sha256 == hashlib.sha256(data).hexdigest()
+    assert sent == [0, len(data)]
+
+
+def test_a_child_that_dies_of_a_file_cut_short_under_it_costs_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child maps a part of the file that is no longer there when it looks: SIGBUS."""
+    data = large(synthetic.EXPLICIT)
+    path = written(tmp_path / "large.dcm", data)
+    ends: list[str] = []
+    answer = Children.answer
+
+    def cut_short(self: Children, job: Any, sent: bytes, *rest: Any) -> Any:
+        if "file" in job:
+            os.kill(self.pids()[-1], signal.SIGSTOP)
+            threading.Timer(0.2, lambda: os.kill(self.pids()[0], signal.SIGBUS)).start()
+            threading.Timer(0.3, lambda: [os.kill(pid, signal.SIGCONT) for pid in self.pids()]).start()
+        try:
+            return answer(self, job, sent, *rest)
+        except DecodeFailed as failure:
+            ends.append(failure.what)
+            raise
+
+    read(dicom())
+    monkeypatch.setattr(Children, "answer", cut_short)
+    assert read_bytes(data, "large.dcm", path).sha256 == hashlib.sha256(data).hexdigest()
+    assert ends == ["the decoding process died of it (SIGBUS)"]
+
+
+def test_a_pipe_in_the_files_place_is_waited_for_by_nobody(tmp_path: Path, sent: list[int]) -> None:
+    data = large(synthetic.EXPLICIT)
+    os.mkfifo(tmp_path / "large.dcm")
+    found = read_bytes(data, "large.dcm", tmp_path / "large.dcm", limits=ReadLimits(wall_s=10))
+    assert found.sha256 == hashlib.sha256(data).hexdigest()
     assert sent == [0, len(data)]
 
 
