@@ -227,7 +227,9 @@ def test_an_answer_holds_no_more_than_the_limits_of_one_image(slices: list[FileD
 def test_decoding_past_a_limit_refuses_the_object_and_the_next_one_is_read(slices: list[FileDataset]) -> None:
     large = enhanced_from_slices([slices[number % SLICES] for number in range(FRAMES_AT_ONCE)])
     large.Rows = large.Columns = 512
-    large.PixelData = bytes(FRAMES_AT_ONCE * 512 * 512 * 2)
+    large.BitsStored, large.HighBit = 12, 11
+    # something stands above the stored bits, so that every frame has to be taken out of its cells
+    large.PixelData = b"\xff\x7f" * (FRAMES_AT_ONCE * 512 * 512)
     whole = in_bytes(large)
     with pytest.raises(DecodeLimitExceeded):
         next(read_frames(whole, limits=ReadLimits(memory_bytes=4 << 20)))
