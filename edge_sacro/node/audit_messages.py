@@ -31,7 +31,7 @@ class _Kind(NamedTuple):
 
 _ACTIVITY, _ACCESSED = ("110100", "Application Activity"), ("110103", "DICOM Instances Accessed")
 _TRANSFERRED, _DELETED = ("110104", "DICOM Instances Transferred"), ("110105", "DICOM Study Deleted")
-_ALERT = ("110113", "Security Alert")
+_ALERT, _QUERY = ("110113", "Security Alert"), ("110112", "Query")
 
 KINDS: Mapping[str, _Kind] = MappingProxyType(
     {
@@ -43,6 +43,7 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
         "quarantined": _Kind(_ACCESSED, None, "U"),
         "requeued": _Kind(_ACCESSED, None, "U"),
         "accessed": _Kind(_ACCESSED, None, "R"),
+        "listed": _Kind(_QUERY, None, "E"),
         "purged": _Kind(_DELETED, None, "D"),
         "alert": _Kind(_ALERT, ("110126", "Node Authentication"), "E"),
         "audit_mended": _Kind(_ALERT, ("110133", "Audit Recording Stopped"), "E"),
@@ -56,6 +57,7 @@ _APPLICATION, _SOURCE, _DESTINATION = (
     ("110152", "Destination Role ID"),
 )
 _STUDY = ("110180", "Study Instance UID")
+_HASHED, _LISTED = ("hashed", "SOP Instance UID, hashed"), ("listed", "Numbers of the instances shown")
 
 
 def messages_from_records(records: Iterable[Record], study_of: StudyOf, title: str) -> Iterator[str]:
@@ -100,7 +102,7 @@ def _participants(record: Record, us: tuple[str, str]) -> list[tuple[str, tuple[
     """Who took part, in which role, and whether the act was theirs."""
     title, event = us[0], record["event"]
     actor = str(record.get("actor") or record.get("address") or title)
-    if event == "received":
+    if event in {"received", "listed"}:
         return [(actor, _SOURCE, True), (title, _DESTINATION, False)]
     if event == "delivered":
         return [(title, _SOURCE, True), (str(record.get("destination")), _DESTINATION, False)]
@@ -110,9 +112,14 @@ def _participants(record: Record, us: tuple[str, str]) -> list[tuple[str, tuple[
 def _add_object(message: ET.Element, record: Record, study_of: StudyOf) -> None:
     number, uid = record.get("instance"), record.get("uid")
     study = study_of(number) if isinstance(number, int) else None
-    if study is None and uid is None and number is None:
+    if record["event"] == "listed":
+        named, kind = f"instances {record.get('newest')} to {record.get('oldest')}", _LISTED
+    elif study is not None:
+        named, kind = study, _STUDY
+    elif uid is not None or number is not None:
+        named, kind = (f"hmac-sha256:{uid}" if uid is not None else f"instance {number}"), _HASHED
+    else:
         return
-    named = study or (f"hmac-sha256:{uid}" if uid is not None else f"instance {number}")
     thing = ET.SubElement(
         message,
         "ParticipantObjectIdentification",
@@ -120,11 +127,8 @@ def _add_object(message: ET.Element, record: Record, study_of: StudyOf) -> None:
         ParticipantObjectTypeCode="2",
         ParticipantObjectTypeCodeRole="3",
     )
-    if study is not None:
-        _coded(thing, "ParticipantObjectIDTypeCode", _STUDY)
-    else:
-        _coded(thing, "ParticipantObjectIDTypeCode", ("hashed", "SOP Instance UID, hashed"), "99EDGESACRO")
-    for name in ("instance", "sha256", "bundle", "outcome", "reason_code", "n", "hash"):
+    _coded(thing, "ParticipantObjectIDTypeCode", kind, "DCM" if kind is _STUDY else "99EDGESACRO")
+    for name in ("instance", "sha256", "bundle", "outcome", "reason_code", "state", "n", "hash"):
         if record.get(name) is not None:
             ET.SubElement(thing, "ParticipantObjectDetail", type=name, value=_base64(str(record[name])))
 

@@ -123,6 +123,17 @@ class AuditedStore(Store):
         Args:
             sequence: the instance's number.
             actor: who.
-            what: the report, a result's name, or the pixels.
+            what: the report, a result's name, the pixels, or ``detail``: what the page shows of it.
         """
         self.trail.append("accessed", sync=False, actor=actor, instance=sequence, what=what)
+
+    def listed(self, actor: str, newest: int, oldest: int, state: str | None) -> None:
+        """Record that somebody was shown the names of instances; not synced for itself.
+
+        Args:
+            actor: who.
+            newest: number of the first one shown.
+            oldest: number of the last one.
+            state: the state of all of them, where only those of one were asked for.
+        """
+        self.trail.append("listed", sync=False, actor=actor, newest=newest, oldest=oldest, state=state)

@@ -13,11 +13,12 @@ class Complaints:
 
     Args:
         journal: the node's.
+        event: as which event they are entered.
         apart_s: least time between two lines of one kind.
     """
 
-    def __init__(self, journal: Journal, apart_s: float = 10.0) -> None:
-        self._journal, self._apart = journal, apart_s
+    def __init__(self, journal: Journal, event: str = "peer_cut", apart_s: float = 10.0) -> None:
+        self._journal, self._event, self._apart = journal, event, apart_s
         self._lock = threading.Lock()
         self._told: dict[str, float] = {}
         self._untold: dict[str, int] = {}
@@ -36,4 +37,4 @@ class Complaints:
             if now - self._told.get(kind, -self._apart) < self._apart:
                 return
             self._told[kind], self._untold[kind] = now, 0
-        self._journal.event("peer_cut", kind=kind, address=address, times=count)
+        self._journal.event(self._event, kind=kind, address=address, times=count)

@@ -242,6 +242,7 @@ class Node:
             problems=self.problems,
             storage_failed=self.halt.fail,
             accessed=self.store.accessed,
+            listed=self.store.listed,
         )
         self._metrics = services.metrics
         self.web = WebServer(self.config.http, app_from_node(services))

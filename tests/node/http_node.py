@@ -93,10 +93,14 @@ class Node:
         self.store = Store(folder / "queue.db")
         self.log = io.StringIO()
         self.journal = Journal(self.log)
-        self.intake = Intake(self.spool, self.store, self.journal, self.config.limits.queue)
         self.assessing: Assessing | None = Assessing(BUNDLE, 0.03)
         self.failed: list[StorageFailed] = []
         self.goes_on = True
+        self.rewire()
+
+    def rewire(self, **services: Any) -> None:
+        """Make the server anew, of the parts as they are now and with other services."""
+        self.intake = Intake(self.spool, self.store, self.journal, self.config.limits.queue)
         self.services = Services(
             self.config,
             self.spool,
@@ -106,6 +110,7 @@ class Node:
             assessing=lambda: self.assessing,
             alive=lambda: self.goes_on,
             storage_failed=self.failed.append,
+            **services,
         )
         self.app = app_from_node(self.services)
         self.server = WebServer(self.config.http, self.app)

@@ -113,7 +113,12 @@ def peer_of(connection: HTTPConnection) -> str:
     named = connection.scope.get("state", {}).get("peer_name")
     if named:
         return str(named)[:_PEER]
-    return f"http:{connection.client.host if connection.client else 'unknown'}"[:_PEER]
+    return f"http:{address_of(connection)}"[:_PEER]
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """The address that a request comes from."""
+    return connection.client.host if connection.client else "unknown"
 
 
 def _check_origin(headers: Headers, method: str, path: str) -> None:

@@ -140,6 +140,8 @@ def worklist(
     """Instances, the newest first."""
     shown = views_of(request)
     found = shown.services.store.page(limit=limit, before=before, state=state)
+    if found:
+        request.app.state.looks.at_list(peer_of(request), found[0].sequence, found[-1].sequence, state)
     entries = [Entry(**shown.entry(each)) for each in found]
     return Worklist(instances=entries, next=found[-1].sequence if len(found) == limit else None)
 
@@ -156,6 +158,7 @@ async def instance(request: Request, response: Response, sequence: Sequence, wai
     found = await _waited(request, shown, sequence, _seconds(shown, wait))
     if wait is not None and found.state not in ENDED:
         response.status_code = 202
+    await run_in_threadpool(request.app.state.looks.at_instance, peer_of(request), sequence)
     return await run_in_threadpool(shown.detail, found)
 
 

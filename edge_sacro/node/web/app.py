@@ -14,6 +14,7 @@ from edge_sacro import __version__
 from edge_sacro.node.web import api, dicomweb
 from edge_sacro.node.web.access import Access
 from edge_sacro.node.web.guard import Guard, handle_errors
+from edge_sacro.node.web.looks import Looks
 from edge_sacro.node.web.metrics import CONTENT_TYPE, QueueCollector
 from edge_sacro.node.web.models import Health, Readiness
 from edge_sacro.node.web.problems import Problem
@@ -48,6 +49,7 @@ def app_from_node(services: Services) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.views = Views(services)
+    app.state.looks = Looks(services.accessed, services.listed)
     app.state.waiting = set()
     app.state.stopping = threading.Event()
     collector = QueueCollector(services)

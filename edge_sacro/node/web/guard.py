@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -13,7 +14,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge_sacro.errors import EdgeSacroError, InternalError, StorageFailed
-from edge_sacro.node.web.access import OPEN_FOLDER, Access
+from edge_sacro.node.complaints import Complaints
+from edge_sacro.node.web.access import OPEN_FOLDER, Access, address_of
 from edge_sacro.node.web.limits import BODY_READ, drain
 from edge_sacro.node.web.problems import Problem, problem_from_error, response_from_problem
 from edge_sacro.node.web.services import Services
@@ -32,12 +34,15 @@ SECURITY = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
+_KEPT_OUT = (401, 403)
+
 
 class Guard:
     """Middleware, outermost. Args: the application, the rules and the node."""
 
     def __init__(self, app: ASGIApp, access: Access, services: Services) -> None:
         self._app, self._access, self._services = app, access, services
+        self._complaints = Complaints(services.journal, "http_refused")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -68,6 +73,8 @@ class Guard:
             self._access.check(request, scope["method"])
             await self._app(scope, noted, guarded)
         except Problem as problem:
+            if problem.status in _KEPT_OUT:
+                await run_in_threadpool(self._complaints.tell, problem.code, address_of(request))
             await drain(request)
             await response_from_problem(problem)(scope, noted, guarded)
         except Exception as defect:  # noqa: BLE001 - it is told and answered, and the node goes on

@@ -44,6 +44,10 @@ def _nothing_to_record(_sequence: int, _actor: str, _what: str) -> None:
     return
 
 
+def _no_list_to_record(_actor: str, _newest: int, _oldest: int, _state: str | None) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class Services:
     """The node, as the HTTP interface sees it.
@@ -56,6 +60,8 @@ class Services:
         alive: whether the assessor goes on; where it does not, ``/healthz`` says so to whoever restarts nodes.
         storage_failed: called once the disk failed under a request, so that the node stops.
         accessed: records that somebody (second) took something (third) of an instance (first).
+        listed: records that somebody (first) was shown the names of the instances from one number (second) down to
+            another (third), those of a state alone (fourth) where it is not None.
         metrics: what is counted; ``observe`` is called by whoever assesses.
     """
 
@@ -69,4 +75,5 @@ class Services:
     alive: Callable[[], bool] = _goes_on
     storage_failed: Callable[[StorageFailed], None] = _nothing_to_stop
     accessed: Callable[[int, str, str], None] = _nothing_to_record
+    listed: Callable[[str, int, int, str | None], None] = _no_list_to_record
     metrics: NodeMetrics = field(default_factory=NodeMetrics)
