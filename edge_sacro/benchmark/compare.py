@@ -86,11 +86,15 @@ def check_ratio(comparison: Comparison, allowed: float) -> None:
 
     Raises:
         BudgetBroken: its interval lies above ``allowed`` altogether.
-        UsageError: there is no interval to hold against it.
+        UsageError: there is no interval to hold against it, or one of a machine that was not idle.
     """
     total = comparison.total
-    if total.interval is None:
-        raise UsageError(f"{total.verdict}, so that no limit can be held against it", source="--fail-above")
+    if total.interval is None or total.verdict == NOT_IDLE:
+        raise UsageError(
+            f"{total.verdict}, so that no limit can be held against it",
+            source="--fail-above",
+            remedy=f"Measure {LEAST_RUNS} runs or more of each on an idle machine; --force judges a busy one.",
+        )
     if total.interval[0] > allowed:
         raise BudgetBroken(
             f"B takes {total.ratio:.3f} times as long as A, {total.interval[0]:.3f} at least; {allowed:g} is allowed",

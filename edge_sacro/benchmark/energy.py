@@ -157,7 +157,10 @@ class Nvml(_Counters):
         return found
 
     def _call(self, name: str, *arguments: Any) -> None:
-        status = getattr(self._library, name)(*arguments)
+        function = getattr(self._library, name, None)
+        if function is None:
+            raise NotMeasured(f"this NVML has no {name}")
+        status = function(*arguments)
         if status != 0:
             raise NotMeasured(f"{name} gives status {status}{' (not supported)' if status == 3 else ''}")
 

@@ -174,16 +174,22 @@ def _warm(
     found, missing = energy.meters(plan.meters)
     answers: dict[Path, set[float | None]] = {file: set() for file in files}
     rows = []
-    for meter in found:
-        meter.start()
+    started: list[Meter] = []
     try:
+        for meter in found:
+            try:
+                meter.start()
+            except NotMeasured as error:  # noqa: PERF203 - a meter that fails leaves the others
+                missing[meter.name] = str(error)
+            else:
+                started.append(meter)
         for _ in range(plan.runs):
             for file in files:
                 result = runtime.infer(file, name="input")
                 rows.append(result.timings_ms)
                 answers[file].add(result.probability)
     finally:
-        readings = {meter.name: _stopped(meter) for meter in found}
+        readings = {meter.name: _stopped(meter) for meter in started}
     told = [_energy(name, each, len(rows)) for name, each in readings.items() if isinstance(each, Reading)]
     missing |= {name: str(each) for name, each in readings.items() if isinstance(each, NotMeasured)}
     changed = sum(len(values) > 1 for values in answers.values())
@@ -225,7 +231,12 @@ def _stream(runtime: Runtime, plan: Plan, files: Sequence[Path], streams: int) -
 
     def assess(offset: int) -> list[tuple[float, float]]:
         barrier.wait()
-        runtime.infer(files[offset % len(files)], name="input")  # each caller has a decoding process of its own
+        try:
+            # callers at once have as many decoding processes started as there may be, before time is taken
+            runtime.infer(files[offset % len(files)], name="input")
+        except BaseException:
+            barrier.abort()  # the others would wait for this caller
+            raise
         barrier.wait()
         taken = []
         for index in range(share):
@@ -235,7 +246,11 @@ def _stream(runtime: Runtime, plan: Plan, files: Sequence[Path], streams: int) -
         return taken
 
     with ThreadPoolExecutor(streams) as pool:
-        taken = [each for future in [pool.submit(assess, n) for n in range(streams)] for each in future.result()]
+        futures = [pool.submit(assess, n) for n in range(streams)]
+    failures = [each for each in (future.exception() for future in futures) if each is not None]
+    for failure in sorted(failures, key=lambda each: isinstance(each, threading.BrokenBarrierError)):
+        raise failure
+    taken = [each for future in futures for each in future.result()]
     seconds = max(end for _, end in taken) - min(start for start, _ in taken)
     return Stream(
         streams=streams,

@@ -114,3 +114,11 @@ def test_a_limit_breaks_only_where_the_whole_interval_is_above_it() -> None:
     assert broken.value.exit_code == 83
     with pytest.raises(UsageError, match="no limit"):
         check_ratio(compare(document({"total": [1.0]}), b), 1.1)
+
+
+def test_no_limit_is_held_against_a_machine_that_was_not_idle() -> None:
+    a, b = document({"total": _times(1)}), document({"total": _times(2, 9.0)}, machine={"others_share": 0.4})
+    with pytest.raises(UsageError, match="not idle, so that no limit"):
+        check_ratio(compare(a, b), 1.1)
+    with pytest.raises(BudgetBroken):
+        check_ratio(compare(a, b, force=True), 1.1)

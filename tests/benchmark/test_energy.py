@@ -253,6 +253,13 @@ def test_nvml_that_cannot_tell_says_why() -> None:
             energy.Nvml(library)
 
 
+def test_nvml_without_one_of_its_functions_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert energy.Nvml(lambda: FakeNvml(1)).covers, "with all of them it is made"
+    monkeypatch.delattr(FakeNvml, "nvmlDeviceGetTotalEnergyConsumption")
+    with pytest.raises(NotMeasured, match="no nvmlDeviceGetTotalEnergyConsumption"):
+        energy.Nvml(lambda: FakeNvml(1))
+
+
 def test_meters_that_are_not_here_are_named_with_their_reasons(tmp_path: Path) -> None:
     kinds = {"rapl": lambda: energy.Rapl(tmp_path), "nvml": lambda: energy.Nvml(lambda: FakeNvml(1))}
     found, missing = energy.meters(kinds)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -151,6 +153,50 @@ def test_energy_is_shared_among_the_assessments_or_told_missing(bundle: str, ima
     (told,) = found.energy
     assert (told.joules_per_assessment, told.watts) == (5.0, 15.0)
     assert found.no_energy == {"broken": "it broke"}
+
+
+def test_a_meter_that_does_not_start_is_told_missing_and_leaves_the_others(bundle: str, image: Path) -> None:
+    class Dead(_Meter):
+        name = "dead"
+
+        def start(self) -> None:
+            raise NotMeasured("its counter is empty")
+
+    plan = Plan(runs=3, warmup=1, streams=(), cold=0, meters={"dead": Dead, "fake": _Meter})
+    found = measure(Order(bundle, threads=1), plan, [image])
+    assert [each.meter for each in found.energy] == ["fake"]
+    assert found.no_energy == {"dead": "its counter is empty"}
+
+
+@pytest.mark.parametrize("failing", [2, 7])
+def test_a_call_that_fails_beside_others_ends_the_measurement_with_its_own_error(
+    bundle: str, image: Path, failing: int
+) -> None:
+    calls = itertools.count(1)
+
+    class Failing(AroundEngine):
+        def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
+            if threading.current_thread() is not measuring and next(calls) == failing:
+                raise BackendFailed("the device fell off the bus", source="classifier")
+            return super()._run(inputs, deadline)
+
+    def opener(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
+        engine = open_engine(backend, spec, model, threads)
+        return Failing(engine) if spec.name == "classifier" else engine
+
+    plan = Plan(runs=12, warmup=1, streams=(3,), cold=0, meters={}, opener=opener)
+    ended: list[BaseException] = []
+
+    def measured() -> None:
+        try:
+            measure(Order(bundle, threads=1), plan, [image])
+        except BackendFailed as error:
+            ended.append(error)
+
+    measuring = threading.Thread(target=measured, daemon=True)
+    measuring.start()
+    measuring.join(60)
+    assert ["fell off the bus" in str(each) for each in ended] == [True], "it ended, and says of what"
 
 
 def test_a_meter_is_stopped_when_the_backend_fails(bundle: str, image: Path) -> None:
