@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
+from pathlib import Path
 from typing import TypeAlias
 
 from edge_sacro.errors import InputNotFound
@@ -13,6 +15,8 @@ FileBytes: TypeAlias = "bytes | mmap.mmap"
 
 MAPPED_FROM = 1 << 20
 """Bytes of a file from which on mapping it costs less than sending it."""
+
+_PIECE = 1 << 20
 
 
 def mapped(path: str, size: int) -> mmap.mmap:
@@ -33,3 +37,24 @@ def mapped(path: str, size: int) -> mmap.mmap:
             os.close(descriptor)
     except (OSError, ValueError) as error:
         raise InputNotFound("the file cannot be opened again, or has become shorter", source=path) from error
+
+
+def _unblocked(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NONBLOCK)
+
+
+def holds(path: Path, data: bytes) -> bool:
+    """Whether a file still has these bytes and no others; False for what cannot be read."""
+    try:
+        with open(path, "rb", buffering=0, opener=_unblocked) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size != len(data):
+                return False
+            at, held = 0, memoryview(data)
+            while piece := file.read(_PIECE):
+                if piece != held[at : at + len(piece)]:
+                    return False
+                at += len(piece)
+            return at == len(data)
+    except OSError:
+        return False

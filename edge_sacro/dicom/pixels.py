@@ -161,6 +161,11 @@ def _from_cells(cells: npt.NDArray[np.integer], pixel_format: PixelFormat) -> np
     """Shift a stored value down from High Bit, drop what stands beside it, and extend its sign."""
     unsigned: npt.NDArray[np.uint16] = cells.astype(np.uint16, copy=False)
     shift = pixel_format.high_bit + 1 - pixel_format.bits_stored
+    if pixel_format.signed and not shift:
+        # most senders extend the sign through the cell themselves, and then the file's own bytes will do
+        extended = _in_range(unsigned, pixel_format)
+        if extended is not None:
+            return extended
     if shift:
         unsigned = unsigned >> np.uint16(shift)
     mask = np.uint16((1 << pixel_format.bits_stored) - 1)
@@ -174,10 +179,17 @@ def _signed(unsigned: npt.NDArray[np.uint16], bits: int, pixel_format: PixelForm
     """Extend the sign of ``bits``-bit values where the format is signed; the smallest type otherwise."""
     if not pixel_format.signed:
         return unsigned.astype(np.uint8) if pixel_format.bits_allocated == 8 else unsigned
-    signed, shift = unsigned.view(np.int16), np.int16(16 - bits)
-    if pixel_format.first <= signed.min() and signed.max() <= pixel_format.last:
-        return signed
-    return np.asarray((signed << shift) >> shift, np.int16)
+    extended = _in_range(unsigned, pixel_format)
+    if extended is not None:
+        return extended
+    shift = np.int16(16 - bits)
+    return np.asarray((unsigned.view(np.int16) << shift) >> shift, np.int16)
+
+
+def _in_range(unsigned: npt.NDArray[np.uint16], pixel_format: PixelFormat) -> npt.NDArray[np.int16] | None:
+    """The same memory as signed values, where each is one that can be stored."""
+    signed = unsigned.view(np.int16)
+    return signed if pixel_format.first <= signed.min() and signed.max() <= pixel_format.last else None
 
 
 def _from_samples(

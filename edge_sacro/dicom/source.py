@@ -13,9 +13,8 @@ from typing import IO, Any, Literal, TypeAlias
 
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.limits import ReadLimits
-from edge_sacro.dicom.mapped import MAPPED_FROM
+from edge_sacro.dicom.mapped import MAPPED_FROM, holds
 from edge_sacro.errors import (
-    DecodeLimitExceeded,
     EdgeSacroError,
     InputNotFound,
     InputRefused,
@@ -118,10 +117,10 @@ def read_bytes(
             shared = {**job, "file": str(path.absolute()), "bytes": len(data)}
             try:
                 radiograph = _single(shared, b"", data, digest, limits, label)
-            except DecodeLimitExceeded:
-                raise
-            except (InputRefused, InternalError):
-                pass  # the file may have changed, or been cut short under the child: what counts is said of the bytes
+            except EdgeSacroError as error:
+                # what counts is said of the bytes: the file may have changed, or been cut short under the child
+                if not isinstance(error, InputNotFound) and holds(path, data):
+                    raise
         radiograph = radiograph or _single(job, data, data, digest, limits, label)
     if radiograph is None:
         raise InternalError("the decoding process answered for other bytes than were sent", source=label)

@@ -43,6 +43,7 @@ def main() -> None:
         _limit(limits, base, job.get("bytes", payload_size))
         header, parts = _answer(job, jobs, payload_size, limits)
         _send(answers, header, parts)
+        del parts  # the next job's limit is on what it takes beside the process at rest
         if header.get("ending"):
             return
 

@@ -39,7 +39,7 @@ def compiled_filter(image: npt.NDArray[np.generic], library: native.Library) -> 
     """The filter by compiled functions, for an image of two axes and at least ``SMALLEST`` pixels a side."""
     values = np.array(image, np.float32, order="C")
     low, high = values.min(), values.max()
-    if low == high:
+    if low == high or not np.isfinite(high - low):
         return clahe_variant(image)
     rows, columns = values.shape
     extremes = np.empty(2, np.float32)
@@ -51,7 +51,7 @@ def compiled_filter(image: npt.NDArray[np.generic], library: native.Library) -> 
     library.sharpen(
         *(median.ctypes.data, *whole, weights.ctypes.data, work.ctypes.data, result.ctypes.data, extremes.ctypes.data)
     )
-    if extremes[0] == extremes[1]:
+    if extremes[0] == extremes[1] or not np.isfinite(extremes[1] - extremes[0]):
         return clahe_variant(image)
     tile = rows // TILES_A_SIDE, columns // TILES_A_SIDE
     top, left = tile[0] // 2, tile[1] // 2

@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge_sacro.preprocess.stored import places, sixteen_bits, through_table
 from edge_sacro.types import Grayscale, Radiograph
 
 VERSION = "normaliser-1"
 LOW, HIGH = 0.005, 0.998
 FLAT_FRACTION = 0.01
 
-_TABLE = 1 << 16
 _EXACT_SINGLE = 1 << 24
 """Pixels that are counted at once: OpenCV's histograms are whole numbers in single precision."""
 
@@ -33,23 +33,13 @@ def eight_bit_from_radiograph(radiograph: Radiograph) -> npt.NDArray[np.uint8]:
     Returns:
         rows x columns, uint8, in the stored image's axes; 0 where the image is padding or has a single value.
     """
-    index = _index(radiograph)
-    counts = np.zeros(radiograph.grayscale.table.size, np.int64)
-    for start in range(0, index.shape[0], rows := max(_EXACT_SINGLE // index.shape[1], 1)):
-        part = np.ascontiguousarray(index[start : start + rows])
+    grayscale, cells = radiograph.grayscale, sixteen_bits(radiograph.stored)
+    where = places(grayscale)
+    counts = np.zeros(int(where.max()) + 1, np.int64)
+    for start in range(0, cells.shape[0], rows := max(_EXACT_SINGLE // cells.shape[1], 1)):
+        part = np.ascontiguousarray(cells[start : start + rows])
         counts += cv2.calcHist([part], [0], None, [counts.size], [0, counts.size]).ravel().astype(np.int64)
-    table = eight_bit_table(radiograph.grayscale, counts)
-    whole = np.zeros(_TABLE, np.uint8)  # what OpenCV takes; no pixel lies beyond the grayscale's own part
-    whole[: table.size] = table
-    return np.asarray(cv2.LUT(index, whole), dtype=np.uint8)
-
-
-def _index(radiograph: Radiograph) -> npt.NDArray[np.uint16]:
-    """Where each pixel's value stands in the table; a table has 65,536 entries at most."""
-    stored, first = radiograph.stored, radiograph.grayscale.first
-    if first == 0:
-        return stored.astype(np.uint16, copy=False)
-    return (stored.astype(np.int32) - first).astype(np.uint16)
+    return through_table(cells, grayscale, eight_bit_table(grayscale, counts[where]))
 
 
 def eight_bit_table(grayscale: Grayscale, histogram: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_sacro.errors import MissingAttributes
+from edge_sacro.preprocess.stored import through_table
 from edge_sacro.types import Radiograph
 
 VERSION = "hounsfield-window-1"
@@ -44,4 +45,4 @@ def windowed(radiograph: Radiograph, center: float, width: float) -> npt.NDArray
     if gray.padding is not None:
         first, last = (bound - gray.first for bound in gray.padding)
         table[max(first, 0) : max(last + 1, 0)] = 0.0
-    return np.asarray(table.astype(np.float32)[radiograph.stored.astype(np.int32) - gray.first])
+    return through_table(radiograph.stored, gray, table.astype(np.float32))

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
 
-from edge_sacro.dicom import ReadLimits, isolation, read
-from edge_sacro.dicom.isolation import Child, Children, children
+from edge_sacro.dicom import ReadLimits, child, isolation, read
+from edge_sacro.dicom.child import Child
+from edge_sacro.dicom.isolation import Children, children
 from edge_sacro.dicom.wire import header_bytes
 from edge_sacro.errors import (
     ContradictoryAttributes,
@@ -223,7 +224,7 @@ def test_a_child_that_was_warmed_up_takes_the_first_file() -> None:
 
 
 def test_a_child_that_cannot_be_warmed_up_is_told_by_the_first_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation, "_CODE", "raise SystemExit(4)")
+    monkeypatch.setattr(child, "_CODE", "raise SystemExit(4)")
     pool = Children(1)
     pool.warm()
     with pytest.raises(InternalError, match="did not start"):
@@ -256,10 +257,10 @@ def test_pixels_that_need_no_decoding_are_those_of_the_file_itself(monkeypatch: 
 
 
 def test_child_whose_answers_are_not_ours_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation, "_CODE", "import os; os.write(1, b'hello, this is no message of ours' * 9)")
+    monkeypatch.setattr(child, "_CODE", "import os; os.write(1, b'hello, this is no message of ours' * 9)")
     with pytest.raises(InternalError):
         Child()
-    monkeypatch.setattr(isolation, "_CODE", "raise SystemExit(7)")
+    monkeypatch.setattr(child, "_CODE", "raise SystemExit(7)")
     with pytest.raises(InternalError, match="exit status 7"):
         Child()
 
@@ -269,7 +270,7 @@ def test_answer_larger_than_any_radiograph_is_not_received(monkeypatch: pytest.M
     code = (
         f"import os, sys; os.write(1, {ready!r}); sys.stdin.buffer.read(14); os.write(1, {large!r}); sys.stdin.read()"
     )
-    monkeypatch.setattr(isolation, "_CODE", code)
+    monkeypatch.setattr(child, "_CODE", code)
     with pytest.raises(InternalError, match="more than any radiograph"):
         Children(1).answer({}, b"", ReadLimits(), "")
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from edge_sacro.dicom.isolation import Child
+from edge_sacro.dicom import child, read
+from edge_sacro.dicom.child import Child
+from edge_sacro.dicom.isolation import children
+from edge_sacro.errors import InternalError
+from tests.dicom.synthetic import dicom
 
 
 @pytest.fixture
@@ -20,9 +25,36 @@ def told(tmp_path: Path) -> Path:
 
 def test_the_decoding_process_starts_without_requests(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(told.parent))
-    child = Child()
-    child.close()
+    Child().close()
     assert not told.exists()
+
+
+def test_a_process_that_the_system_does_not_give_is_told_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "image.dcm"
+    file.write_bytes(dicom())
+    children().close()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    with pytest.raises(InternalError, match=r"image\.dcm.*start a decoding process: No such file.*ulimit"):
+        read(file)
+    monkeypatch.undo()
+    assert read(file).rows, "once it is given again, files are read"
+
+
+def test_no_descriptor_for_the_answer_is_told_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "image.dcm"
+    file.write_bytes(dicom())
+    read(file)
+
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(child.selectors, "DefaultSelector", none_left)
+    with pytest.raises(InternalError, match=r"image\.dcm.*speak to a decoding process: Too many open files"):
+        read(file)
+    monkeypatch.undo()
+    assert read(file).rows
 
 
 def test_the_stand_in_tells_when_pydicom_imports_it(told: Path) -> None:

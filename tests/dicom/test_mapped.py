@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from edge_sacro.dicom import ReadLimits, read
+from edge_sacro.dicom.child import Child
 from edge_sacro.dicom.isolation import Children
-from edge_sacro.dicom.mapped import MAPPED_FROM, mapped
+from edge_sacro.dicom.mapped import MAPPED_FROM, holds, mapped
 from edge_sacro.dicom.source import read_bytes
 from edge_sacro.errors import DecodeFailed, EdgeSacroError, InputNotFound, TruncatedFile
 from tests.dicom import synthetic
@@ -88,6 +89,17 @@ def test_pixels_that_changed_since_are_not_seen(tmp_path: Path, sent: list[int])
     assert sent == [0]
 
 
+def test_pixels_whose_sign_is_extended_in_the_file_are_its_own_bytes(tmp_path: Path, sent: list[int]) -> None:
+    signed, other = (image.astype(np.int16) - 2048 for image in (LARGE, OTHER))
+    data = bytearray(dicom(signed))
+    path = written(tmp_path / "large.dcm", bytes(data))
+    data[-LARGE.nbytes :] = other.tobytes()
+    np.testing.assert_array_equal(read_bytes(bytes(data), "large.dcm", path).stored, other)
+    assert sent == [0]
+    cut = dicom(np.asarray(signed & 0x0FFF, np.int16))
+    np.testing.assert_array_equal(read(cut).stored, signed)
+
+
 @pytest.mark.parametrize("size", [None, 0, 100, 1 << 20])
 def test_a_file_that_is_gone_or_shorter_is_answered_as_it_was_hashed(
     tmp_path: Path, sent: list[int], size: int | None
@@ -111,6 +123,7 @@ def test_a_child_that_dies_of_a_file_cut_short_under_it_costs_no_answer(
 
     def cut_short(self: Children, job: Any, sent: bytes, *rest: Any) -> Any:
         if "file" in job:
+            os.truncate(path, 4096)
             os.kill(self.pids()[-1], signal.SIGSTOP)
             threading.Timer(0.2, lambda: os.kill(self.pids()[0], signal.SIGBUS)).start()
             threading.Timer(0.3, lambda: [os.kill(pid, signal.SIGCONT) for pid in self.pids()]).start()
@@ -139,9 +152,46 @@ def test_what_is_refused_is_the_bytes_that_were_hashed(tmp_path: Path, sent: lis
     path = written(tmp_path / "large.dcm", data)
     with pytest.raises(TruncatedFile, match=r"large\.dcm"):
         read_bytes(data[: MAPPED_FROM + 1], "large.dcm", path)
-    assert sent == [0, MAPPED_FROM + 1]
+    assert sent == [0, MAPPED_FROM + 1], "the file is longer: it may have grown since"
     path.write_bytes(b"no DICOM".ljust(len(data)))
     assert read_bytes(data, "large.dcm", path).rows == len(LARGE)
+
+
+def test_what_is_refused_of_an_unchanged_file_is_refused_once(tmp_path: Path, sent: list[int]) -> None:
+    path = written(tmp_path / "large.dcm", large(synthetic.EXPLICIT)[:-100])
+    with pytest.raises(TruncatedFile, match=r"large\.dcm"):
+        read(path)
+    assert sent == [0]
+
+
+def test_a_child_that_dies_of_an_unchanged_file_is_no_reason_to_lose_another(
+    tmp_path: Path, sent: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(dicom())
+    dying = Child.answer
+
+    def killed(self: Child, *arguments: Any) -> Any:
+        os.kill(self.pid, signal.SIGKILL)
+        return dying(self, *arguments)
+
+    monkeypatch.setattr(Child, "answer", killed)
+    sent.clear()
+    with pytest.raises(DecodeFailed, match=r"large\.dcm.*SIGKILL"):
+        read(written(tmp_path / "large.dcm", large(synthetic.EXPLICIT)))
+    assert sent == [0]
+
+
+def test_a_file_holds_what_it_holds(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 9000
+    path = written(tmp_path / "a", data)
+    assert holds(path, data)
+    assert not holds(path, data[:-1])
+    assert not holds(path, data + b"\0")
+    assert not holds(path, data[:-1] + b"\0")
+    assert not holds(tmp_path, data)
+    assert not holds(tmp_path / "none", data)
+    os.mkfifo(tmp_path / "pipe")
+    assert not holds(tmp_path / "pipe", b"")
 
 
 def test_names_of_any_bytes_are_mapped(tmp_path: Path, sent: list[int]) -> None:

@@ -44,6 +44,16 @@ def test_a_weight_wrong_by_a_millionth_is_noticed(kind: str, monkeypatch: pytest
     assert not np.array_equal(contrast.compiled_filter(image, native.library(kind)), clahe.clahe_variant(image))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.finfo(np.float32).max])
+def test_a_value_that_is_no_number_or_beyond_all_is_left_to_the_numpy_filter(value: float) -> None:
+    image = np.random.default_rng(4).normal(size=(64, 80)).astype(np.float32)
+    image[20, 30], image[40, 50] = value, -np.finfo(np.float32).max
+    with np.errstate(all="ignore"):
+        for kind in KINDS:
+            found = contrast.compiled_filter(image.copy(), native.library(kind))
+            np.testing.assert_array_equal(found, clahe.clahe_variant(image))
+
+
 @pytest.mark.parametrize("case", CLAHE_CASES)
 def test_the_runtimes_filter_meets_the_published_one(case: str) -> None:
     arrays = golden("clahe")
