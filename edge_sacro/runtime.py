@@ -18,10 +18,11 @@ from edge_sacro.decide import Rule
 from edge_sacro.dicom.acceptance import checked_overrides
 from edge_sacro.dicom.source import DEFAULT_LIMITS, Source, bytes_from_source
 from edge_sacro.engine import Engine, Opener, open_engine
+from edge_sacro.engine.base import pinned_together
 from edge_sacro.engine.device import processor
 from edge_sacro.engine.opening import open_networks
 from edge_sacro.engine.saturation import check_engines
-from edge_sacro.errors import BackendError, DeadlineExceeded, InputRefused, UsageError
+from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.explain import Explanation, explanation_from_maps
 from edge_sacro.manifest import Precision
 from edge_sacro.memory import give_back_freed_memory
@@ -94,18 +95,19 @@ class Runtime:
         self.precision: Precision = precision or manifest.default_precision
         self.system = SYSTEMS[manifest.system]
         check_bundle(self.system.contract(manifest), manifest)
-        self._processor = processor()
+        self._processor, self._closed = processor(), False
         self._rule = Rule(self.operating_point, manifest.guard_band.half_width, self.system.high_risk)
         threads = threads or os.cpu_count() or 1
         self._engines = open_networks(self.bundle, self.precision, backend, threads, opener)
-        self._assessor = Assessor(self.system, manifest)
-        try:
+        with ExitStack() as opened:  # whatever ends this, what was opened is closed
+            for engine in self._engines.values():
+                opened.callback(engine.close)
             if self.precision == "int8":
                 check_engines(self._engines.values())
+            self._assessor = Assessor(self.system, manifest)
+            opened.callback(self._assessor.close)
             self._assessor.open(self._engines)
-        except BackendError:
-            self.close()
-            raise
+            self._opened = opened.pop_all()
         self.bundle = self.bundle.without_files()
         give_back_freed_memory()
 
@@ -119,10 +121,8 @@ class Runtime:
 
     def close(self) -> None:
         """Give back what the backend holds. The runtime may not be used afterwards."""
-        with ExitStack() as stack:
-            for engine in self._engines.values():
-                stack.callback(engine.close)
-            self._assessor.close()
+        self._closed = True
+        self._opened.close()
 
     def infer(self, source: Readable, *, name: str | None = None) -> Result:
         """Assess one instance.
@@ -246,8 +246,9 @@ class Runtime:
         """The result of an image that was read, or of why there is none."""
         radiograph = image if isinstance(image, Radiograph) else None
         assessment = None
-        with ExitStack() as stack:
-            engines = {n: stack.enter_context(engine.pinned()) for n, engine in self._engines.items()}
+        if self._closed:
+            raise UsageError("the runtime was closed", remedy="Open another one.")
+        with pinned_together(self._engines) as engines:
             try:
                 if isinstance(image, InputRefused):
                     raise image

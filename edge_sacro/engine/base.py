@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -95,12 +95,14 @@ class Engine(ABC):
         vendor_version: the vendor's own version.
         computes: False where outputs are made up, so that no decision may be drawn from them.
         lends: whether its inputs can be filled where they are, on a GPU, by ``in_place``.
+        turn: held where engines of several networks are exchanged at once, by all that are.
     """
 
     backend: ClassVar[str]
     vendor_version: str
     computes: ClassVar[bool] = True
     lends: ClassVar[bool] = False
+    turn: AbstractContextManager[object] = nullcontext()
 
     def __init__(self, spec: NetworkSpec) -> None:
         self.spec = spec
@@ -170,3 +172,14 @@ class Engine(ABC):
                 raise BundleContractBroken(f"{kind} {name!r} is {array.dtype}, not float32", source=self.spec.name)
             if not np.isfinite(array).all():
                 raise BackendFailed(f"{kind} {name!r} holds values that are not finite", source=self.spec.name)
+
+
+@contextmanager
+def pinned_together(engines: Mapping[str, Engine]) -> Iterator[dict[str, Engine]]:
+    """The engines that compute one whole assessment: all of them from before an exchange, or all from after it."""
+    with ExitStack() as stack:
+        with ExitStack() as turns:
+            for turn in dict.fromkeys(engine.turn for engine in engines.values()):
+                turns.enter_context(turn)
+            pinned = {name: stack.enter_context(engine.pinned()) for name, engine in engines.items()}
+        yield pinned

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import shlex
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from edge_sacro.bundle import Bundle
-from edge_sacro.engine.base import Array, Engine, NetworkSpec
+from edge_sacro.engine.base import Engine, NetworkSpec
 from edge_sacro.engine.build import sealed_fields
 from edge_sacro.engine.compiled import open_compiled
 from edge_sacro.engine.opening import PACKAGES
 from edge_sacro.engine.profiles import DeviceProfile, Precision, processor_profile, profile_from_name
 from edge_sacro.engine.seal import Seal
 from edge_sacro.engine.store import EngineStore, Slot
+from edge_sacro.engine.swapping import SwappingEngine
 from edge_sacro.engine.trt_build import PlanOrder
 from edge_sacro.errors import EngineError, EngineNotQualified, EngineStale, UsageError
 from edge_sacro.manifest import NetworkName
@@ -104,75 +103,6 @@ def open_sealed(store: EngineStore, bundle: Bundle, key: str, spec: NetworkSpec,
     return open_compiled(seal.builder, spec, engine, threads)
 
 
-@dataclass
-class _Lease:
-    """An opened engine, with the assessments that run on it."""
-
-    key: str
-    engine: Engine
-    users: int = 0
-    retired: bool = False
-
-
-class SwappingEngine(Engine):
-    """Delegates to the engine in service. An assessment that began on one ends on it, and it is closed after that."""
-
-    backend = "store"
-
-    def __init__(self, spec: NetworkSpec, key: str, engine: Engine) -> None:
-        super().__init__(spec)
-        self.vendor_version = engine.vendor_version
-        self._lock = threading.Lock()
-        self._current = _Lease(key, engine)
-
-    @property
-    def engine(self) -> Engine:
-        """The engine that serves new assessments."""
-        return self._current.engine
-
-    @property
-    def key(self) -> str:
-        """Of the engine that serves new assessments."""
-        return self._current.key
-
-    @contextmanager
-    def pinned(self) -> Iterator[Engine]:
-        """The engine that serves now, kept open for the whole block."""
-        with self._lock:
-            lease = self._current
-            lease.users += 1
-        try:
-            yield lease.engine
-        finally:
-            with self._lock:
-                lease.users -= 1
-                unused = lease.retired and lease.users == 0
-            if unused:
-                lease.engine.close()
-
-    def swap(self, key: str, engine: Engine) -> None:
-        """Let another engine serve from the next assessment on."""
-        with self._lock:
-            old, self._current = self._current, _Lease(key, engine)
-            self.vendor_version = engine.vendor_version
-            old.retired = True
-            unused = old.users == 0
-        if unused:
-            old.engine.close()
-
-    def _run(self, inputs: Mapping[str, Array], deadline: float | None) -> dict[str, Array]:
-        with self.pinned() as engine:
-            return engine.run(inputs, deadline=deadline)
-
-    def state(self) -> dict[str, str]:
-        """Of the engine that serves."""
-        return self._current.engine.state()
-
-    def close(self) -> None:
-        """Close the engine that serves."""
-        self._current.engine.close()
-
-
 def builders_of_store(store: EngineStore) -> set[str]:
     """Whose engines a store holds, those that are spoilt apart."""
     found: set[str] = set()
@@ -197,6 +127,7 @@ class QualifiedEngines:
     def __init__(self, store: EngineStore, bundle: Bundle, precision: Precision) -> None:
         self.store, self.bundle, self.precision = store, bundle, precision
         self._opened: dict[NetworkName, tuple[SwappingEngine, int]] = {}
+        self._turn = threading.Lock()
 
     @property
     def side_by_side(self) -> set[str]:
@@ -221,7 +152,7 @@ class QualifiedEngines:
                 source=network,
                 remedy=f"Build one: {command}",
             )
-        engine = SwappingEngine(spec, service.now, self._open(service.now, spec, threads))
+        engine = SwappingEngine(spec, service.now, self._open(service.now, spec, threads), self._turn)
         self._opened[network] = (engine, threads)
         return engine
 
@@ -283,12 +214,13 @@ class QualifiedEngines:
         return fresh
 
     def _exchange(self, keys: Mapping[NetworkName, str], fresh: Mapping[NetworkName, Engine]) -> None:
-        for network, engine in fresh.items():
-            running = self._opened.get(network)
-            if running is None:
-                engine.close()
-            else:
-                running[0].swap(keys[network], engine)
+        with self._turn:
+            for network, engine in fresh.items():
+                running = self._opened.get(network)
+                if running is None:
+                    engine.close()
+                else:
+                    running[0].swap(keys[network], engine)
 
     def _open(self, key: str, spec: NetworkSpec, threads: int) -> Engine:
         self.store.seal(key)  # an engine that is gone is stale, and not unqualified

@@ -19,7 +19,7 @@ from edge_sacro.bundle import Bundle, load_bundle
 from edge_sacro.cuda import contrast
 from edge_sacro.cuda.inputs import InPlaceInput
 from edge_sacro.engine import Engine, NetworkSpec, open_engine
-from edge_sacro.engine.serve import SwappingEngine
+from edge_sacro.engine.swapping import SwappingEngine
 from edge_sacro.errors import InternalError
 from edge_sacro.phantom import render
 from edge_sacro.phantom.dx import bytes_from_phantom

@@ -18,12 +18,12 @@ from edge_sacro.engine.base import Array, Engine
 from edge_sacro.engine.seal import sha256
 from edge_sacro.engine.serve import (
     QualifiedEngines,
-    SwappingEngine,
     check_seal,
     open_sealed,
     slot_from_bundle,
 )
 from edge_sacro.engine.store import EngineStore
+from edge_sacro.engine.swapping import SwappingEngine
 from edge_sacro.errors import EngineError, EngineNotQualified, EngineStale
 from edge_sacro.runtime import Runtime
 from tests.engines.shelf import NETWORKS, PROFILE, built, noise, qualified, tiny_bundle
