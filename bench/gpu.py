@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from bench.gpu_engines import assessed, engines_from_bundle, rows_from_engines
+from bench.gpu_engines import Undone, assessed, engines_from_bundle, rows_from_engines
 from bench.gpu_kernels import rows_from_comparison, timed_stages
 from bench.table import machine
 from calibration.reader import versions
@@ -23,7 +21,7 @@ from edge_sacro.engine.base import TensorSpec
 from edge_sacro.engine.profiles import Precision
 from edge_sacro.engine.qualify import golden_inputs
 from edge_sacro.engine.trt_memory import Gpu
-from edge_sacro.errors import BackendError
+from edge_sacro.errors import EdgeSacroError, InternalError
 from edge_sacro.phantom import render
 from edge_sacro.phantom.dx import bytes_from_phantom
 
@@ -65,7 +63,7 @@ class Measured:
 
     device: str | None = None
     record: dict[str, Any] = field(default_factory=dict)
-    undone: list[tuple[str, BackendError]] = field(default_factory=list)
+    undone: list[tuple[str, EdgeSacroError]] = field(default_factory=list)
 
     @property
     def broken(self) -> list[str]:
@@ -79,44 +77,56 @@ class Measured:
         return f"gpu-{re.sub(r'[^a-z0-9]+', '-', (self.device or 'none').lower()).strip('-')}.json"
 
 
-def measure(bundle: Bundle, options: Options, tell: Callable[[str], None]) -> Measured:
-    """Do all that this machine can; what it cannot is kept with the reason.
+def measure(
+    bundle: Bundle,
+    options: Options,
+    tell: Callable[[str], None],
+    keep: Callable[[Measured], None] = lambda _: None,
+) -> Measured:
+    """Do all that this machine can; what it cannot is kept with the reason, and nothing of it ends the rest.
 
     Args:
         bundle: whose networks run.
         options: how.
         tell: is given a line for each step.
+        keep: is given what was found so far after each step: time on a device may end in the middle.
     """
     found = Measured()
 
-    def undone(what: str, error: BackendError) -> None:
-        found.undone.append((what, error))
-        tell(f"not done: {what}: {error.what}")
+    def undone(what: str, error: Exception) -> None:
+        known = error if isinstance(error, EdgeSacroError) else InternalError(f"{type(error).__name__}: {error}")
+        found.undone.append((what, known))
+        record["undone"] = [{"what": each, "why": str(why)} for each, why in found.undone]
+        tell(f"not done: {what}: {known.what}")
 
     tell("a radiograph at full size")
     image = bytes_from_phantom(render(PHANTOM))
     record = found.record = {"machine": machine(), "system": platform.platform(), "versions": versions()}
     record["profile"], record["runs"] = options.profile, options.runs
+    record.update(builds=[], engines=[], assessments=[], undone=[])
     copy = _copy(found, undone)
     if copy is not None:
         record["copy_gb_s"] = rounded(copy)
+    record["device"] = found.device
     tell("kernels")
     _kernels(found, image, options, copy, undone)
+    keep(found)
     tell("builds")
     made, record["builds"] = engines_from_bundle(bundle, options.profile, options.precisions, undone)
+    keep(found)
     tell("answers of ONNX Runtime")
     golden = golden_inputs(bundle, bundle.manifest.default_precision, options.phantoms)
     tell("engines")
-    record["engines"] = rows_from_engines(bundle, made, golden.inputs, options.runs, undone)
-    record["assessments"] = []
+    for row in rows_from_engines(bundle, made, golden.inputs, options.runs, undone):
+        record["engines"].append(row)
+        keep(found)
     for precision in dict.fromkeys(each.precision for each in made):
         tell(f"assessments in {precision}")
         try:
             record["assessments"].append(assessed(bundle, made, precision, image, options.runs))
-        except BackendError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a GPU or its library does costs this row alone
             undone(f"assess in {precision}", error)
-    record["device"] = found.device
-    record["undone"] = [{"what": what, "why": str(error)} for what, error in found.undone]
+        keep(found)
     return found
 
 
@@ -130,9 +140,8 @@ def text_from_measured(found: Measured) -> str:
         for row in found.record.get("kernels", [])
     ]
     for name, stage in found.record.get("stages", {}).items():
-        lines.append(
-            f"{name}: {_times(stage['ms'])}, {stage['gb_s']:g} GB/s, {100 * stage['of_copy']:.0f} % of the copy"
-        )
+        part = "" if stage["of_copy"] is None else f", {100 * stage['of_copy']:.0f} % of the copy"
+        lines.append(f"{name}: {_times(stage['ms'])}, {stage['gb_s']:g} GB/s{part}")
     lines += [
         f"{row['network']} {row['precision']}: built in {row['seconds']:g} s, {row['bytes'] / 1e6:.1f} MB"
         for row in found.record["builds"]
@@ -147,17 +156,18 @@ def text_from_measured(found: Measured) -> str:
     return "\n".join(lines)
 
 
-def _copy(found: Measured, undone: Callable[[str, BackendError], None]) -> float | None:
+def _copy(found: Measured, undone: Undone) -> float | None:
     """Gigabytes a second that a copy within the GPU's memory reads and writes; None where there is no GPU."""
     try:
         gpu = Gpu("bench")
-    except BackendError as error:
+    except Exception as error:  # noqa: BLE001 - as above
         undone("use a GPU", error)
         return None
     found.device = gpu.name
     try:
         with gpu.current("copying"):
-            tensors = [gpu.tensor(TensorSpec(name, (COPIED,))) for name in ("from", "to")]
+            # the kernels' buffers are the GPU's own memory too, also where engines share the host's
+            tensors = [gpu.tensor(TensorSpec(name, (COPIED,)), "copied") for name in ("from", "to")]
             source, to = tensors
             gpu.copy(to.address, source.address, source.nbytes)
             gpu.wait()
@@ -169,7 +179,7 @@ def _copy(found: Measured, undone: Callable[[str, BackendError], None]) -> float
             nbytes = source.nbytes
             for tensor in tensors:
                 tensor.free()
-    except BackendError as error:
+    except Exception as error:  # noqa: BLE001 - as above
         undone("copy within the GPU's memory", error)
         return None
     finally:
@@ -177,9 +187,7 @@ def _copy(found: Measured, undone: Callable[[str, BackendError], None]) -> float
     return 2 * nbytes * _COPIES / seconds / 1e9
 
 
-def _kernels(
-    found: Measured, image: bytes, options: Options, copy: float | None, undone: Callable[[str, BackendError], None]
-) -> None:
+def _kernels(found: Measured, image: bytes, options: Options, copy: float | None, undone: Undone) -> None:
     from edge_sacro.cuda.gpu import open_gpu
     from edge_sacro.cuda.session import Session
 
@@ -187,8 +195,8 @@ def _kernels(
         with Session(open_gpu()) as session:
             radiograph = radiograph_from_bytes(image, limits=ReadLimits())
             found.record["kernels"] = rows_from_comparison(session, radiograph)
-            found.record["stages"] = timed_stages(session, radiograph, options.runs, copy or float(np.inf))
-    except BackendError as error:
+            found.record["stages"] = timed_stages(session, radiograph, options.runs, copy)
+    except Exception as error:  # noqa: BLE001 - as above
         undone("run the kernels", error)
 
 

@@ -28,18 +28,24 @@ def gpu(bundle: str, profile: str, precisions: tuple[str, ...], runs: int, phant
     Without a GPU all is done up to the launch, and what was not is told. Exit code 41: something could not be done.
     83: an answer differs by more than is allowed, or a wrong one would pass.
     """
-    from bench.gpu import Options, measure, text_from_measured
+    from bench.gpu import Measured, Options, measure, text_from_measured
     from edge_sacro.bundle import load_bundle
+    from edge_sacro.bundle_files import write_atomically
     from edge_sacro.errors import BackendUnavailable, BudgetBroken
 
     options = Options(profile, precisions or Options.precisions, runs, phantoms)  # type: ignore[arg-type]
-    found = measure(load_bundle(bundle), options, lambda line: click.echo(line, err=True))
+
+    def keep(found: Measured) -> None:
+        if found.device is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(found.record, indent=1, sort_keys=True) + "\n"
+            write_atomically(out / found.file_name, text.encode())
+
+    found = measure(load_bundle(bundle), options, lambda line: click.echo(line, err=True), keep)
+    keep(found)
     click.echo(text_from_measured(found))
     if found.device is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / found.file_name
-        path.write_text(json.dumps(found.record, indent=1, sort_keys=True) + "\n")
-        click.echo(f"{path} written")
+        click.echo(f"{out / found.file_name} written")
     if found.broken:
         raise BudgetBroken(f"{len(found.broken)} comparisons do not hold: {', '.join(found.broken)}", source="gpu")
     if found.undone:

@@ -22,12 +22,11 @@ from edge_sacro.engine.qualify import LIMITS
 from edge_sacro.engine.serve import order_from_bundle
 from edge_sacro.engine.trt import TensorRtEngine
 from edge_sacro.engine.trt_build import PlanOrder
-from edge_sacro.errors import BackendError
 from edge_sacro.manifest import NetworkName
 from edge_sacro.parity.control import perturbed_weights
 from edge_sacro.runtime import Runtime
 
-Undone = Callable[[str, BackendError], None]
+Undone = Callable[[str, Exception], None]
 """Told what could not be done, and why."""
 
 Inputs = Mapping[NetworkName, Sequence[Mapping[str, Array]]]
@@ -54,7 +53,7 @@ def engines_from_bundle(
             order = order_from_bundle(bundle, network, precision, device)
             try:
                 built = engine_from_onnx(order)
-            except BackendError as error:
+            except Exception as error:  # noqa: BLE001 - whatever a builder does costs this engine alone
                 undone(f"build {network} {precision}", error)
                 continue
             made.append(Made(network, precision, order, built))
@@ -65,12 +64,11 @@ def engines_from_bundle(
 
 def rows_from_engines(
     bundle: Bundle, made: Sequence[Made], golden: Inputs, runs: int, undone: Undone
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Each engine's answers against ONNX Runtime's, node by node, on the same file, and what a run takes.
 
     The control is an engine of the same network with other weights, which must not pass.
     """
-    rows = []
     for each in made:
         spec = bundle.manifest.networks[each.network].spec(each.network)
         reference = OrtEngine(spec, each.order.model, 1, optimise=False)
@@ -92,14 +90,13 @@ def rows_from_engines(
             )
             with _opened(each, engine_from_onnx(other).engine, spec) as engine:
                 row["control"] = _worst([engine.run(inputs) for inputs in golden[each.network]], expected)
-        except BackendError as error:
+        except Exception as error:  # noqa: BLE001 - as above
             undone(f"run {each.network} {each.precision}", error)
             continue
         finally:
             reference.close()
         row["passed"] = row["difference"] <= limits.maximum < row["control"]
-        rows.append(row)
-    return rows
+        yield row
 
 
 def assessed(bundle: Bundle, made: Sequence[Made], precision: Precision, image: bytes, runs: int) -> dict[str, Any]:

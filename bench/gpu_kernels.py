@@ -123,14 +123,17 @@ def rows_from_comparison(session: Session, radiograph: Radiograph) -> list[dict[
     return rows
 
 
-def timed_stages(session: Session, radiograph: Radiograph, runs: int, copy_gb_s: float) -> dict[str, dict[str, Any]]:
+def timed_stages(
+    session: Session, radiograph: Radiograph, runs: int, copy_gb_s: float | None
+) -> dict[str, dict[str, Any]]:
     """Milliseconds of each stage of preprocessing, from its call until the device is idle, once it is warm.
 
     Args:
         session: of the device.
         radiograph: that is prepared.
         runs: timed.
-        copy_gb_s: what a copy within the device's memory reaches, to tell how near a stage comes to it.
+        copy_gb_s: what a copy within the device's memory reaches, to tell how near a stage comes to it; None where it
+            is not known.
     """
     stages: dict[str, dict[str, Any]] = {}
     pixels = radiograph.stored.nbytes
@@ -142,7 +145,7 @@ def timed_stages(session: Session, radiograph: Radiograph, runs: int, copy_gb_s:
             "ms": quantiles_from_samples([1e3 * each for each in seconds]).model_dump(),
             "moved_mb": rounded(moved / 1e6),
             "gb_s": rounded(moved / p50_s / 1e9),
-            "of_copy": rounded(moved / p50_s / 1e9 / copy_gb_s),
+            "of_copy": None if copy_gb_s is None else rounded(moved / p50_s / 1e9 / copy_gb_s),
         }
         return made
 

@@ -19,6 +19,15 @@ debian_packages() {
   fi
 }
 
+# need_space GB: ends here where the checkout's disk has less free than that.
+need_space() {
+  local free
+  free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1048576) }')
+  [ "$free" -ge "$1" ] && return 0
+  echo "$PWD: $free GB are free here; environments and what the tests write take $1 GB" >&2
+  exit 1
+}
+
 # interpreter 3.10: the path of that Python, on the PATH or among pyenv's; nothing where there is none.
 interpreter() {
   local candidate

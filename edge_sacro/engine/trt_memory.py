@@ -125,9 +125,9 @@ class Gpu:
         """Whether it was given back, or never had."""
         return self._context is None
 
-    def tensor(self, spec: TensorSpec) -> GpuTensor:
-        """Memory for a tensor, its values 0."""
-        return GpuTensor(self._driver, self._stream, spec, self.memory)
+    def tensor(self, spec: TensorSpec, memory: Memory | None = None) -> GpuTensor:
+        """Memory for a tensor, its values 0; of another kind than this GPU's own where one is named."""
+        return GpuTensor(self._driver, self._stream, spec, memory or self.memory)
 
     def copy(self, to: int, source: int, nbytes: int) -> None:
         """Queue a copy from one place of the GPU's memory to another."""
