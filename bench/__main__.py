@@ -11,6 +11,7 @@ from bench.gpu_command import gpu
 from bench.growth_command import growth
 from bench.parity import parity
 from bench.peers_command import peers
+from bench.profile_command import profile
 from bench.receive_command import receive
 from bench.reliability_command import reliability
 from bench.systems_command import systems
@@ -28,6 +29,7 @@ main.add_command(growth)
 main.add_command(gpu)
 main.add_command(parity)
 main.add_command(peers)
+main.add_command(profile)
 main.add_command(reliability)
 main.add_command(receive)
 main.add_command(systems)

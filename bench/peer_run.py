@@ -7,10 +7,9 @@ needed, since the start is measured too.
 from __future__ import annotations
 
 import json
-import resource
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import click
 
@@ -28,33 +27,46 @@ if TYPE_CHECKING:
 @click.option("--labels", required=True, type=click.Path(path_type=Path))
 @click.option("--threads", default=2)
 @click.option("--runs", default=3)
+@click.option("--numpy", "by_numpy", is_flag=True, help="NumPy's functions in the place of the compiled ones.")
+@click.option("--given-back", is_flag=True, help="Freed memory goes back to the system.")
 @click.argument("file", type=click.Path(path_type=Path))
 def main(kind: Literal["ours", "pytorch"], file: Path, labels: Path, threads: int, runs: int, **ours: Any) -> None:
     """Assess FILE once, then RUNS times; what the segmenter finds gives way to LABELS."""
     infer = _pytorch(threads, labels) if kind == "pytorch" else _ours(threads, labels, **ours)
-    probability, _ = infer(file)
+    first = infer(file)
     answered = time.time()
-    wall, cpu, networks = [], [], []
+    from edge_sacro.benchmark.processes import children, children_peak_mb, own_processor_s, resident_mb
+
+    wall, cpu, done, resident = [], [], [], []
     for _ in range(runs):
-        start, used = time.perf_counter(), _processor_s()
-        again, network = infer(file)
+        start, used = time.perf_counter(), own_processor_s()
+        done.append(infer(file))
         wall.append(time.perf_counter() - start)
-        cpu.append(_processor_s() - used)
-        networks.append(network)
-        if again != probability:
-            raise SystemExit(f"{again} is not the first run's {probability}")
-    from edge_sacro.benchmark.processes import resident_mb
+        cpu.append(own_processor_s() - used)
+        resident.append(sum(resident_mb(pid=pid) or 0 for pid in (None, *children())))
+        if done[-1].probability != first.probability:
+            raise SystemExit(f"{done[-1].probability} is not the first run's {first.probability}")
+    # getrusage's peak would have the parent's before this process began
+    peak = (resident_mb("VmHWM") or 0) + (children_peak_mb() or 0)
+    record = {
+        "answered": answered,
+        "wall_s": wall,
+        "cpu_s": cpu,
+        "networks_s": [each.networks_s for each in done],
+        "stages_ms": [each.stages_ms for each in done],
+        "resident_mb": resident,
+        "peak_mb": peak,
+        "probability": first.probability,
+    }
+    click.echo(json.dumps(record))
 
-    peak = resident_mb("VmHWM")  # getrusage's would have the parent's before this one began
-    record = {"answered": answered, "wall_s": wall, "cpu_s": cpu, "networks_s": networks, "peak_mb": peak}
-    click.echo(json.dumps({**record, "probability": probability}))
 
+class Done(NamedTuple):
+    """One assessment: its answer, seconds of its networks, and milliseconds by stage where they are told."""
 
-def _processor_s() -> float:
-    return sum(
-        each.ru_utime + each.ru_stime
-        for each in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+    probability: float | None
+    networks_s: float
+    stages_ms: dict[str, float]
 
 
 def _pytorch(threads: int, labels: Path) -> Any:
@@ -64,18 +76,31 @@ def _pytorch(threads: int, labels: Path) -> Any:
 
     pipeline = PublishedShape(threads, np.load(labels))
 
-    def infer(file: Path) -> tuple[float, float]:
+    def infer(file: Path) -> Done:
         probability, _ = pipeline.infer(file)
-        return probability, pipeline.network_s
+        return Done(probability, pipeline.network_s, {})
 
     return infer
 
 
-def _ours(threads: int, labels: Path, bundle: Path, backend: str, precision: str, compiled: Path | None) -> Any:
+def _ours(  # noqa: PLR0913, PLR0917 - the command's options
+    threads: int,
+    labels: Path,
+    bundle: Path,
+    backend: str,
+    precision: str,
+    compiled: Path | None,
+    by_numpy: bool,
+    given_back: bool,
+) -> Any:
+    from edge_sacro import native
     from edge_sacro.dicom import warm_up
     from edge_sacro.memory import keep_freed_memory
 
-    keep_freed_memory()  # as the command line does, and in its order
+    if by_numpy:
+        native.fastest = lambda: None
+    if not given_back:
+        keep_freed_memory()  # as the command line does, and in its order
     warm_up()
 
     import numpy as np
@@ -104,11 +129,12 @@ def _ours(threads: int, labels: Path, bundle: Path, backend: str, precision: str
     setattr(opener, TAKES_MODELS, compiled is None)
     runtime = Runtime(bundle, backend=backend, precision=cast("Precision", precision), threads=threads, opener=opener)
 
-    def infer(file: Path) -> tuple[float | None, float]:
+    def infer(file: Path) -> Done:
         result, _, explanation = runtime.infer_explained(file)
         if explanation is None:
             raise SystemExit(f"no explanation: {result.reason_code}")
-        return result.probability, sum(sum(each) for each in stopwatch.taken().values())
+        networks_s = sum(sum(each) for each in stopwatch.taken().values())
+        return Done(result.probability, networks_s, result.timings_ms)
 
     return infer
 

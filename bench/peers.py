@@ -62,7 +62,7 @@ class Row:
         faster: how often faster than PyTorch, median over the rounds of the ratio within each.
         networks: part of the wall time that the networks take.
         first_answer_s: from the start of the process.
-        peak_mb: largest resident memory.
+        peak_mb: largest resident memory, all its processes.
         memory: as a part of PyTorch's.
         probability: what it answered.
         roofline: part of its unit's peak that it reaches over the whole assessment.
@@ -141,6 +141,11 @@ def labels(work: Path) -> Path:
     return file
 
 
+def task(work: Path, threads: int) -> tuple[str, ...]:
+    """What every contender is given: threads, radiograph and labels."""
+    return (f"--threads={threads}", str(radiograph(work)), f"--labels={labels(work)}")
+
+
 def measured(work: Path, rounds: int, runs: int, threads: int, tell: Callable[[str], None]) -> list[Row]:
     """Run every contender in turn, ``rounds`` times, PyTorch being the yardstick.
 
@@ -152,11 +157,11 @@ def measured(work: Path, rounds: int, runs: int, threads: int, tell: Callable[[s
         tell: is given a line for each step.
     """
     ways = contenders(work, tell)
-    given = (f"--runs={runs}", f"--threads={threads}", str(radiograph(work)), f"--labels={labels(work)}")
+    given = (f"--runs={runs}", *task(work, threads))
     records: dict[str, list[dict[str, Any]]] = {way.name: [] for way in ways}
     for number in range(rounds):
         for way in ways:
-            record = _run(way, given)
+            record = run(way.arguments, given)
             records[way.name].append(record)
             tell(f"round {number + 1}: {way.name}: {statistics.median(record['wall_s']):.2f} s")
     peaks = {precision: _peak(precision, threads) for precision in {way.precision for way in ways}}
@@ -212,8 +217,14 @@ def _single_pass(windows: Bundle, folder: Path) -> Bundle:
     return load_bundle(folder)
 
 
-def _run(way: Contender, given: Sequence[str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.peer_run", *way.arguments, *given]
+def run(way: Sequence[str], given: Sequence[str]) -> dict[str, Any]:
+    """What a fresh process of ``bench.peer_run`` tells, and after how long it gave its first answer.
+
+    Args:
+        way: the contender's own arguments.
+        given: those of every contender.
+    """
+    command = [sys.executable, "-m", "bench.peer_run", *way, *given]
     start = time.time()
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
     record: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])
