@@ -26,6 +26,7 @@ from edge_sacro.errors import DeadlineExceeded, InputRefused, UsageError
 from edge_sacro.explain import Explanation, explanation_from_maps
 from edge_sacro.manifest import Precision
 from edge_sacro.memory import give_back_freed_memory
+from edge_sacro.processors import usable_processors
 from edge_sacro.report import Backend, Ignored, Report, Result
 from edge_sacro.results import Origin
 from edge_sacro.series_report import SELECTIONS, Selection, series_from_results, slice_from_radiograph
@@ -47,7 +48,7 @@ class Runtime:
         bundle: a loaded bundle, or what :func:`edge_sacro.bundle.load_bundle` takes.
         backend: a name in ``edge_sacro.engine.BACKENDS``; no other one ever takes its place.
         precision: one of the bundle's, ``"fp32"``, ``"fp16"`` or ``"int8"``; its default one where None.
-        threads: threads inside one inference; the machine's processors where None. On ``onnxruntime``
+        threads: threads inside one inference; the processors that it may use where None. On ``onnxruntime``
             the result does not depend on it; on ``openvino`` its last digits may.
         deadline_s: seconds that one assessment may take, or None for no limit.
         operating_point: name of one of the bundle's operating points; its default one where None.
@@ -97,7 +98,7 @@ class Runtime:
         check_bundle(self.system.contract(manifest), manifest)
         self._processor, self._closed = processor(), False
         self._rule = Rule(self.operating_point, manifest.guard_band.half_width, self.system.high_risk)
-        threads = threads or os.cpu_count() or 1
+        threads = threads or usable_processors()
         self._engines = open_networks(self.bundle, self.precision, backend, threads, opener)
         with ExitStack() as opened:  # whatever ends this, what was opened is closed
             for engine in self._engines.values():

@@ -21,6 +21,7 @@ from edge_sacro.batch.table import Tally, check_arrow, write_table, write_timing
 from edge_sacro.batch.tasks import Counts, Limits, Pool, Recipe, unwatched
 from edge_sacro.bundle import Bundle
 from edge_sacro.errors import UsageError
+from edge_sacro.processors import usable_processors
 from edge_sacro.results import bundle_record
 
 EngineName = Literal["local", "ray"]
@@ -110,7 +111,7 @@ def run_batch(
     """
     check_arrow()
     began = time.monotonic()
-    workers = plan.workers or os.cpu_count() or 1
+    workers = plan.workers or usable_processors()
     recipe = recipe_from_setup(setup, bundle, workers)
     with ExitStack() as stack:
         checkpoint = stack.enter_context(Checkpoint(plan.folder(), recipe.identity(), again=plan.again))
@@ -170,7 +171,7 @@ def recipe_from_setup(setup: Setup, bundle: Bundle, workers: int) -> Recipe:
         backend=setup.backend,
         precision=known[precision],
         operating_point=setup.operating_point or manifest.default_operating_point,
-        threads=setup.threads or max(1, (os.cpu_count() or 1) // workers),
+        threads=setup.threads or max(1, usable_processors() // workers),
         overrides=tuple(sorted(checked_overrides(frozenset(setup.overrides)))),
         deadline_s=setup.deadline_s,
         engines=setup.engines,
@@ -188,7 +189,7 @@ def limits_from_options(instance_s: float, memory_mib: int | None, recycle: int,
     """
     if memory_mib is None:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return Limits(instance_s, memory * 9 // 10 // (workers or os.cpu_count() or 1), recycle)
+        return Limits(instance_s, memory * 9 // 10 // (workers or usable_processors()), recycle)
     return Limits(instance_s, memory_mib << 20, recycle)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from edge_sacro.benchmark.document import Environment
 from edge_sacro.benchmark.processes import machine_processor_s, own_processor_s, text_of
 from edge_sacro.engine.device import processor
+from edge_sacro.processors import allowed_processors, granted_processors
 
 PACKAGES = (
     *("numpy", "pydicom", "imagecodecs", "opencv-python-headless", "opencv-python", "onnxruntime", "onnxruntime-gpu"),
@@ -59,8 +60,8 @@ def environment(load_before: tuple[float, ...] | None, others_share: float | Non
         processor=processor(),
         processor_name=model[1].strip() if model else None,
         cores=os.cpu_count(),
-        cores_allowed=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        cpu_quota=_quota(root),
+        cores_allowed=allowed_processors(),
+        cpu_quota=granted_processors(root),
         governors=_governors(root),
         frequency_mhz=_frequencies(root),
         memory_mb=_kilobytes(memory, "MemTotal"),
@@ -116,12 +117,6 @@ def _kilobytes(text: str, field: str) -> float | None:
     return None if found is None else round(int(found[1]) * 1024 / 1e6, 1)
 
 
-def _quota(root: Path) -> float | None:
-    """Processors that control group v2 grants (``cpu.max``: microseconds of each period, or ``max``)."""
-    words = (text_of(root / "sys/fs/cgroup/cpu.max") or "").split()
-    return int(words[0]) / int(words[1]) if len(words) == 2 and words[0] != "max" else None
-
-
 def _governors(root: Path) -> dict[str, int] | None:
     files = sorted((root / "sys/devices/system/cpu/cpufreq").glob("policy*/scaling_governor"))
     found = Counter(text.strip() for text in map(text_of, files) if text)
@@ -174,7 +169,8 @@ def _power_mode() -> str | None:
 
 def mode_from_nvpmodel(text: str) -> str | None:
     """``"MAXN (0)"`` from ``NV Power Mode: MAXN`` and the number in the line after it; None where neither is there."""
-    found = re.search(r"^NV Power Mode:\s*(\S+)\s*(?:\n\s*(\d+)\s*)?$", text, re.MULTILINE)
+    found = re.search(r"^NV Power Mode:[ \t]*(\S*)[ \t]*(?:\n\s*(\d+)\s*)?$", text, re.MULTILINE)
     if found is None:
         return None
-    return f"{found[1]} ({found[2]})" if found[2] else found[1]
+    name, number = found[1], found[2] and f"({found[2]})"
+    return " ".join(part for part in (name, number) if part) or None

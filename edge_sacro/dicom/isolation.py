@@ -16,8 +16,9 @@ from edge_sacro.dicom.child import Child
 from edge_sacro.dicom.limits import ReadLimits
 from edge_sacro.dicom.wire import error_from_message
 from edge_sacro.errors import DecodeFailed, DecodeLimitExceeded, InternalError
+from edge_sacro.processors import usable_processors
 
-CHILDREN = max(1, min(4, os.cpu_count() or 1))
+CHILDREN = min(4, usable_processors())
 """Children at most; a thread beyond them waits for one to be free."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -138,15 +139,14 @@ def qualify(
     store.forget_qualification(key)
     spec = bundle.manifest.networks[network].spec(network)
     seal = store.seal(key)
-    candidate = open_sealed(store, bundle, key, spec, threads)
-    model = order_from_bundle(bundle, network, seal.precision, profile_from_name(seal.profile)).model
-    reference = OrtEngine(spec, model, threads, optimise=False)
-    try:
+    with ExitStack() as opened:
+        candidate = open_sealed(store, bundle, key, spec, threads)
+        opened.callback(candidate.close)
+        model = order_from_bundle(bundle, network, seal.precision, profile_from_name(seal.profile)).model
+        reference = OrtEngine(spec, model, threads, optimise=False)
+        opened.callback(reference.close)
         maximum, mean = _differences(candidate, reference, golden.inputs[network])
         state = candidate.state()
-    finally:
-        candidate.close()
-        reference.close()
     limits = LIMITS[seal.precision]
     record = Qualification(
         key=key,

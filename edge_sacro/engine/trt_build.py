@@ -86,6 +86,8 @@ def plan_from_onnx(order: PlanOrder, progress: Progress | None = None) -> Plan:
         builder = trt.Builder(log.logger)
         network = _network(trt, builder, log.logger, order)
         config = builder.create_builder_config()
+        if config is None:
+            raise _failed(order, "it gave no configuration", log.errors())
         _configure(trt, builder, network, config, order)
         monitor = None if progress is None else _monitor(trt, progress)
         if monitor is not None:
@@ -96,8 +98,14 @@ def plan_from_onnx(order: PlanOrder, progress: Progress | None = None) -> Plan:
         raise _failed(order, f"{type(error).__name__}: {error}", log.errors()) from error
     if plan is None:
         raise _failed(order, "it ended without a plan", log.errors())
-    cache = b"" if timings is None else bytes(config.get_timing_cache().serialize())
-    return Plan(bytes(plan), cache, int(network.num_layers), log.warnings())
+    return Plan(bytes(plan), b"" if timings is None else _kept(config), int(network.num_layers), log.warnings())
+
+
+def _kept(config: Any) -> bytes:
+    """The timing cache, which shortens a later build; empty where the builder gives none, for the plan is made."""
+    cache = config.get_timing_cache()
+    text = None if cache is None else cache.serialize()
+    return b"" if text is None else bytes(text)
 
 
 def _network(trt: Any, builder: Any, logger: Any, order: PlanOrder) -> Any:

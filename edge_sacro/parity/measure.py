@@ -40,7 +40,7 @@ class Setup:
             None.
         budgets: a row for each precision.
         control: what is wrong with the contenders on purpose, or None.
-        threads: inside one inference; the machine's processors where None.
+        threads: inside one inference; the processors that it may use where None.
         engines: store whose engines in service are contenders too, in each precision that they serve, or None.
         progress: given the images, gives them one by one as they are measured.
     """

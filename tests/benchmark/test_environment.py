@@ -76,6 +76,8 @@ def test_the_record_names_no_host_and_no_user(monkeypatch: pytest.MonkeyPatch) -
         ("NVPM WARN: fan mode is not set!\nNV Power Mode: MODE_15W_6CORE\n2\n", "MODE_15W_6CORE (2)"),
         ("NV Power Mode: MAXN_SUPER\n", "MAXN_SUPER"),
         ("", None),
+        ("NV Power Mode:\n0\n", "(0)"),
+        ("NV Power Mode: \n", None),
     ],
 )
 def test_the_power_mode_is_read_from_nvpmodels_words(text: str, mode: str | None) -> None:

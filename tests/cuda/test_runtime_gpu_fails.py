@@ -13,7 +13,7 @@ from edge_sacro.bundle import Bundle
 from edge_sacro.cuda import inputs
 from edge_sacro.cuda.inputs import InPlaceInput
 from edge_sacro.engine import Engine
-from edge_sacro.errors import BackendFailed, BackendUnavailable, BundleContractBroken, InternalError
+from edge_sacro.errors import BackendFailed, BackendUnavailable, BundleContractBroken, UsageError
 from edge_sacro.types import State
 from tests.cuda.kernel_gpu import Workplace, on_gpu
 from tests.cuda.kinds import answer, on_host
@@ -103,5 +103,5 @@ def test_a_closed_runtime_opens_no_gpu_again(place: Workplace, anatomy: Bundle, 
     runtime = on_gpu(anatomy)
     runtime.close()
     runtime.close()
-    with pytest.raises(InternalError, match="closed"):
+    with pytest.raises(UsageError, match="closed"):
         runtime.infer(images[0])
