@@ -26,7 +26,7 @@ def allowed_processors() -> int | None:
 
 
 def granted_processors(root: Path = ROOT) -> float | None:
-    """Processors granted by control group v2 (``cpu.max``: microseconds of each period); None where there is no limit."""
+    """Processors granted by control group v2 (``cpu.max``: microseconds of each period); None where none is set."""
     try:
         words = (root / "sys/fs/cgroup/cpu.max").read_text().split()
     except OSError:
