@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 @click.option("--backend", default="onnxruntime")
 @click.option("--precision", default="fp32")
 @click.option("--compiled", type=click.Path(path_type=Path), help="Folder of networks that OpenVINO has compiled here.")
-@click.option("--labels", required=True, type=click.Path(path_type=Path))
+@click.option("--labels", type=click.Path(path_type=Path), help="None where the segmenter finds joints itself.")
 @click.option("--threads", default=2)
 @click.option("--runs", default=3)
 @click.option("--numpy", "by_numpy", is_flag=True, help="NumPy's functions in the place of the compiled ones.")
 @click.option("--given-back", is_flag=True, help="Freed memory goes back to the system.")
 @click.argument("file", type=click.Path(path_type=Path))
-def main(kind: Literal["ours", "pytorch"], file: Path, labels: Path, threads: int, runs: int, **ours: Any) -> None:
+def main(
+    kind: Literal["ours", "pytorch"], file: Path, labels: Path | None, threads: int, runs: int, **ours: Any
+) -> None:
     """Assess FILE once, then RUNS times; what the segmenter finds gives way to LABELS."""
     infer = _pytorch(threads, labels) if kind == "pytorch" else _ours(threads, labels, **ours)
     first = infer(file)
@@ -69,11 +71,13 @@ class Done(NamedTuple):
     stages_ms: dict[str, float]
 
 
-def _pytorch(threads: int, labels: Path) -> Any:
+def _pytorch(threads: int, labels: Path | None) -> Any:
     import numpy as np
 
     from bench.published_shape import PublishedShape
 
+    if labels is None:
+        raise click.UsageError("generated weights find no joints: give --labels")
     pipeline = PublishedShape(threads, np.load(labels))
 
     def infer(file: Path) -> Done:
@@ -85,7 +89,7 @@ def _pytorch(threads: int, labels: Path) -> Any:
 
 def _ours(  # noqa: PLR0913, PLR0917 - the command's options
     threads: int,
-    labels: Path,
+    labels: Path | None,
     bundle: Path,
     backend: str,
     precision: str,
@@ -119,11 +123,12 @@ def _ours(  # noqa: PLR0913, PLR0917 - the command's options
             return open_engine(backend, spec, model, threads)
         return open_compiled("openvino", spec, (compiled / f"{spec.name}.blob").read_bytes(), threads)
 
-    stopwatch, segmenters = Stopwatch(opened), LabelledSegmenters(bundle, np.load(labels))
+    stopwatch = Stopwatch(opened)
+    segmenters = None if labels is None else LabelledSegmenters(bundle, np.load(labels))
 
     def opener(backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
         engine = stopwatch.open(backend, spec, model, threads)
-        return segmenters.around(engine) if spec.name == "segmenter" else engine
+        return engine if segmenters is None or spec.name != "segmenter" else segmenters.around(engine)
 
     setattr(opener, SIDE_BY_SIDE, {backend})
     setattr(opener, TAKES_MODELS, compiled is None)

@@ -1,8 +1,9 @@
-"""Where the time of one full-size assessment goes, and what each of three things that no stage shows saves.
+"""Where the time of one assessment goes, and what two things that no stage shows save.
 
 In turn, each in a process of its own: as the command line runs; with NumPy's functions in the place of the compiled
-ones; and with freed memory given back to the system. The same assessment goes on for many studies in the end, so that
-memory that grew would show.
+ones; and with freed memory given back to the system. Of two bundles: the full-size anatomy-aware system in the way in
+which its networks take least, so that what is no network weighs most, and the demonstration bundle. Many studies in a
+row show whether memory grows.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.peers import contenders, run, task
+from bench.peers import contenders, radiograph, run, task
 from bench.table import markdown
+from edge_sacro.bundle import DEMONSTRATION
 
-WAY = "openvino int8, one pass"
-"""The contender whose networks take least, so that what is no network weighs most."""
-
+FULL, SMALL = "openvino int8, one pass", "onnxruntime fp32, demonstration bundle"
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "as it runs": (),
     "NumPy's functions": ("--numpy",),
@@ -27,7 +27,7 @@ NETWORKS, TOTAL, OTHER = "networks", "total", "all but networks"
 
 
 def profile(work: Path, rounds: int, runs: int, threads: int, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Milliseconds by stage, a row for each variant; medians over all runs.
+    """Milliseconds by stage, a row for each bundle and variant; medians over all runs.
 
     Args:
         work: as for ``bench.peers.measured``.
@@ -36,33 +36,51 @@ def profile(work: Path, rounds: int, runs: int, threads: int, tell: Callable[[st
         threads: of each.
         tell: is given a line for each step.
     """
-    (way,) = (each for each in contenders(work, tell) if each.name == WAY)
-    given = (f"--runs={runs}", *task(work, threads))
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
-    for number in range(rounds):
-        for name, options in VARIANTS.items():
-            record = run([*way.arguments, *options], given)
-            rows = [_stages(*each) for each in zip(record["stages_ms"], record["networks_s"], strict=True)]
-            found[name] += rows
-            tell(f"round {number + 1}: {name}: {statistics.median(row[TOTAL] for row in rows):.0f} ms")
-    return [
-        {"name": name, "runs": len(rows), "ms": {key: round(_median(rows, key), 1) for key in rows[0]}}
-        for name, rows in found.items()
-    ]
+    rows = []
+    for way, arguments in _ways(work, threads, tell).items():
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
+        for number in range(rounds):
+            for name, options in VARIANTS.items():
+                record = run([*arguments, *options], (f"--runs={runs}",))
+                stages = [_stages(*each) for each in zip(record["stages_ms"], record["networks_s"], strict=True)]
+                found[name] += stages
+                tell(f"round {number + 1}: {way}: {name}: {_median(stages, TOTAL):.0f} ms")
+        rows += [
+            {
+                "way": way,
+                "name": name,
+                "runs": len(taken),
+                "ms": {key: round(_median(taken, key), 1) for key in taken[0]},
+            }
+            for name, taken in found.items()
+        ]
+    return rows
 
 
 def growth(work: Path, studies: int, threads: int) -> dict[str, Any]:
-    """Resident memory in MB of one process after a tenth of so many studies and after all of them."""
-    (way,) = (each for each in contenders(work, lambda _: None) if each.name == WAY)
-    resident = run(way.arguments, (f"--runs={studies}", *task(work, threads)))["resident_mb"]
+    """Resident memory in MB, decoding process included, after a tenth of so many full-size studies and after all."""
+    arguments = _ways(work, threads, lambda _: None)[FULL]
+    resident = run(arguments, (f"--runs={studies}",))["resident_mb"]
     return {"studies": studies, "after_a_tenth_mb": resident[max(studies // 10, 1) - 1], "after_all_mb": resident[-1]}
 
 
-def table_from_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Stages by variants as a Markdown table, with what each variant costs beside the first."""
-    heads = ["ms", *(str(row["name"]) for row in rows)]
-    lines = [[stage, *(f"{row['ms'][stage]:.1f}" for row in rows)] for stage in rows[0]["ms"]]
-    return markdown(heads, lines)
+def tables_from_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Stages by variants, a Markdown table for each bundle."""
+    tables = []
+    for way in dict.fromkeys(str(row["way"]) for row in rows):
+        of_it = [row for row in rows if row["way"] == way]
+        heads = [f"{way}, ms", *(str(row["name"]) for row in of_it)]
+        tables.append(
+            markdown(heads, [[each, *(f"{row['ms'][each]:.1f}" for row in of_it)] for each in of_it[0]["ms"]])
+        )
+    return "\n\n".join(tables)
+
+
+def _ways(work: Path, threads: int, tell: Callable[[str], None]) -> dict[str, list[str]]:
+    """Arguments of ``bench.peer_run`` for each bundle."""
+    (full,) = (each for each in contenders(work, tell) if each.name == FULL)
+    small = ["ours", "--bundle", DEMONSTRATION, f"--threads={threads}", str(radiograph(work))]
+    return {FULL: [*full.arguments, *task(work, threads)], SMALL: small}
 
 
 def _stages(stages_ms: Mapping[str, float], networks_s: float) -> dict[str, float]:

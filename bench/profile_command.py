@@ -24,7 +24,7 @@ OUT = Path("bench/results/profile.json")
 @exits_with_code
 def profile(rounds: int, runs: int, studies: int, threads: int, keep: Path | None, out: Path) -> None:
     """Time each stage of the full-size anatomy-aware system, with compiled functions and without, and its memory."""
-    from bench.profile import growth, table_from_rows
+    from bench.profile import growth, tables_from_rows
     from bench.profile import profile as profiled
     from bench.table import keep_rows
 
@@ -39,7 +39,7 @@ def profile(rounds: int, runs: int, studies: int, threads: int, keep: Path | Non
         grown = growth(work, studies, threads)
     record = json.loads(out.read_text())
     out.write_text(json.dumps({**record, "memory": grown}, indent=1, sort_keys=True) + "\n")
-    click.echo(table_from_rows(rows))
+    click.echo(tables_from_rows(rows))
     after = "{after_a_tenth_mb:.0f} MB after a tenth of {studies} studies, {after_all_mb:.0f} MB after all".format(
         **grown
     )
