@@ -132,6 +132,24 @@ class Stream(_Strict):
     latency_ms: Quantiles
 
 
+class Batch(_Strict):
+    """Studies that are given at once: each is read while the one before it is assessed.
+
+    Attributes:
+        batch: how many.
+        assessments: of all batches together.
+        seconds: from the first's start to the last's end.
+        per_second: assessments a second.
+        latency_ms: of a whole batch.
+    """
+
+    batch: int
+    assessments: int
+    seconds: float
+    per_second: float
+    latency_ms: Quantiles
+
+
 class Memory(_Strict):
     """Resident memory of this process in MB of 10^6 bytes; null with the reason where the system does not tell.
 
@@ -216,6 +234,7 @@ class Document(_Strict):
     """One benchmark.
 
     Attributes:
+        batches: none in a document of a version that did not measure them.
         energy: a row for each meter that told something; ``no_energy`` says of each other one why not.
         warnings: what a reader must know before believing the figures.
     """
@@ -229,6 +248,7 @@ class Document(_Strict):
     cold: Cold | None
     warm: Warm
     streams: Sequence[Stream]
+    batches: Sequence[Batch] = ()
     memory: Memory
     energy: Sequence[Energy]
     no_energy: dict[str, str]

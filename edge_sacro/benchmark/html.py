@@ -30,6 +30,7 @@ def html_from_document(document: Document) -> str:
         plotted("The whole assessment, run by run", drift_plot(document), "A slope tells of heat or of other work."),
         section("Cold start, seconds", _cold(document), "From the start of a fresh process to its first answer."),
         *_streams(document),
+        *_batches(document),
         section("Memory, MB of 10^6 bytes", _memory(document), document.memory.reason or ""),
         section("Energy over the warm runs", _energy(document), "Everything on a meter's rails, idle draw included."),
         section("Inputs", _inputs(document), "Told by hashes; no path, no name and no UID is kept."),
@@ -132,6 +133,17 @@ def _streams(document: Document) -> Sequence[str]:
     heads = ("streams", "assessments a second", "assessments", "latency p50, ms", "p90", "p99", "largest")
     note = "Several threads call one runtime at once. Latency is what each caller waited."
     return [plotted("Throughput", stream_plot(document), note), table(heads, rows)]
+
+
+def _batches(document: Document) -> Sequence[str]:
+    if not document.batches:
+        return []
+    rows = [
+        (str(each.batch), f"{each.per_second:.2f}", str(each.assessments), *quantile_cells(each.latency_ms)[:4])
+        for each in document.batches
+    ]
+    heads = ("studies", "assessments a second", "assessments", "whole batch p50, ms", "p90", "p99", "largest")
+    return [section("Batches", table(heads, rows), "Studies given at once: each is read while another is assessed.")]
 
 
 def _memory(document: Document) -> str:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import statistics
-import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from edge_sacro.benchmark import child, energy
+from edge_sacro.benchmark import child, energy, throughput
 from edge_sacro.benchmark.document import (
     TOTAL,
     BundleName,
@@ -23,7 +20,6 @@ from edge_sacro.benchmark.document import (
     Input,
     Memory,
     Setup,
-    Stream,
     Warm,
 )
 from edge_sacro.benchmark.environment import Usage, environment, load, warnings
@@ -47,6 +43,7 @@ class Plan:
         runs: counted assessments of each input.
         warmup: assessments of each input before.
         streams: how many threads call at once, for each row of the throughput.
+        batches: how many studies are given at once, for each further row.
         cold: fresh processes.
         opener: opens each network in this process; the seam at which the tests slow one down.
         meters: of energy, by name.
@@ -56,6 +53,7 @@ class Plan:
     runs: int = 100
     warmup: int = 5
     streams: Sequence[int] = (1, 2, 4)
+    batches: Sequence[int] = ()
     cold: int = 3
     opener: Opener | None = None
     meters: dict[str, Callable[[], Meter]] | None = None
@@ -76,8 +74,8 @@ def measure(order: Order, plan: Plan, files: Sequence[Path], simulated: bool = F
         InputRefused: a file was refused, so that its time says nothing of an assessment.
         EdgeSacroError: as :func:`open_runtime`.
     """
-    if plan.runs < 1 or plan.warmup < 1 or not files or any(each < 1 for each in plan.streams):
-        raise UsageError("runs, warm-up and streams are 1 or more, and there is a file", source="bench")
+    if min(plan.runs, plan.warmup, *plan.streams, *plan.batches) < 1 or not files:
+        raise UsageError("runs, warm-up, streams and batches are 1 or more, and there is a file", source="bench")
     load_before = load()
     cold = _cold(order, plan, files[0])
     start_mb = resident_mb()
@@ -86,7 +84,13 @@ def measure(order: Order, plan: Plan, files: Sequence[Path], simulated: bool = F
         warm_mb, usage = resident_mb(), Usage()
         rows, energies, missing, changed = _warm(runtime, plan, files)
         others, runs_mb = usage.others_share(), resident_mb()
-        streams = [_stream(runtime, plan, files, count) for count in plan.streams]
+        streams, batches = [], []
+        for count in plan.streams:
+            plan.tell(f"throughput: {count} stream{'s' if count > 1 else ''}")
+            streams.append(throughput.stream(runtime, files, plan.runs * len(files), count))
+        for size in plan.batches:
+            plan.tell(f"throughput: batches of {size}")
+            batches.append(throughput.batch(runtime, files, plan.runs * len(files), size))
         memory = _memory(start_mb, warm_mb, runs_mb)
         setup = Setup(
             backend=first.backend.name,
@@ -108,6 +112,7 @@ def measure(order: Order, plan: Plan, files: Sequence[Path], simulated: bool = F
         cold=cold,
         warm=_summary(rows),
         streams=streams,
+        batches=batches,
         memory=memory,
         energy=energies,
         no_energy=missing,
@@ -221,44 +226,6 @@ def _summary(rows: Sequence[dict[str, float]]) -> Warm:
     names = list(dict.fromkeys(name for row in rows for name in row if name != TOTAL))
     samples: dict[str, Sequence[float]] = {name: [row[name] for row in rows if name in row] for name in [*names, TOTAL]}
     return Warm(stages={name: quantiles_from_samples(each) for name, each in samples.items()}, samples_ms=samples)
-
-
-def _stream(runtime: Runtime, plan: Plan, files: Sequence[Path], streams: int) -> Stream:
-    """As many assessments as in the warm runs, shared by threads that begin at once; two a thread at least."""
-    plan.tell(f"throughput: {streams} streams" if streams > 1 else "throughput: 1 stream")
-    share = max(-(-plan.runs * len(files) // streams), 2)
-    barrier = threading.Barrier(streams)
-
-    def assess(offset: int) -> list[tuple[float, float]]:
-        barrier.wait()
-        try:
-            # callers at once have as many decoding processes started as there may be, before time is taken
-            runtime.infer(files[offset % len(files)], name="input")
-        except BaseException:
-            barrier.abort()  # the others would wait for this caller
-            raise
-        barrier.wait()
-        taken = []
-        for index in range(share):
-            start = time.monotonic()
-            runtime.infer(files[(offset + index) % len(files)], name="input")
-            taken.append((start, time.monotonic()))
-        return taken
-
-    with ThreadPoolExecutor(streams) as pool:
-        futures = [pool.submit(assess, n) for n in range(streams)]
-    failures = [each for each in (future.exception() for future in futures) if each is not None]
-    for failure in sorted(failures, key=lambda each: isinstance(each, threading.BrokenBarrierError)):
-        raise failure
-    taken = [each for future in futures for each in future.result()]
-    seconds = max(end for _, end in taken) - min(start for start, _ in taken)
-    return Stream(
-        streams=streams,
-        assessments=len(taken),
-        seconds=rounded(seconds),
-        per_second=rounded(len(taken) / seconds),
-        latency_ms=quantiles_from_samples([1e3 * (end - start) for start, end in taken]),
-    )
 
 
 def _memory(start_mb: float | None, warm_mb: float | None, runs_mb: float | None) -> Memory:

@@ -88,6 +88,10 @@ def _streams(document: Document) -> list[str]:
         f"{each.streams} stream{'s' if each.streams > 1 else ''}: {each.per_second:.2f} assessments/s, "
         f"each {each.latency_ms.p50:.1f} ms (median)"
         for each in document.streams
+    ] + [
+        f"batches of {each.batch}: {each.per_second:.2f} assessments/s, "
+        f"each batch {each.latency_ms.p50:.1f} ms (median)"
+        for each in document.batches
     ]
 
 

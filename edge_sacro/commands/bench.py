@@ -58,6 +58,15 @@ def bench() -> None:
     metavar="N,N",
     help="Callers at once; '' for none.",
 )
+@click.option(
+    "--batch",
+    "batches",
+    callback=_counts,
+    default="8",
+    show_default=True,
+    metavar="N,N",
+    help="Studies given at once, the next read meanwhile; '' for none.",
+)
 @click.option("--cold", default=3, show_default=True, type=click.IntRange(0, 100), help="Fresh processes to start.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the whole measurement.")
 @click.option("--html", "html_path", metavar="FILE", help="Write a page with plots.")
@@ -74,6 +83,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     runs: int,
     warmup: int,
     streams: tuple[int, ...],
+    batches: tuple[int, ...],
     cold: int,
     json_path: str | None,
     html_path: str | None,
@@ -94,7 +104,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise UsageError("engines have their own backend", source="--backend", remedy="Give --engines or --backend.")
     trust_from_options(trust, state)
     order = Order(bundle, backend, precision, threads, engines, trust, state)
-    plan = Plan(runs, warmup, streams, cold, tell=lambda line: click.echo(line, err=True))
+    plan = Plan(runs, warmup, streams, batches, cold, tell=lambda line: click.echo(line, err=True))
     document = _measured(order, plan, paths)
     click.echo(text_from_document(document), nl=False)
     for path in _written(document, json_path, html_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import threading
 import time
 from collections.abc import Mapping
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 
 from edge_sacro.benchmark.document import Document, document_from_file, json_from_document
+from edge_sacro.benchmark.html import html_from_document
 from edge_sacro.benchmark.measure import Plan, measure
 from edge_sacro.benchmark.meter import Meter, NotMeasured, Reading
 from edge_sacro.benchmark.order import Order
+from edge_sacro.benchmark.text import text_from_document
 from edge_sacro.engine import Engine, NetworkSpec, open_engine
 from edge_sacro.engine.base import Array
 from edge_sacro.errors import BackendFailed, BackendUnavailable, BundleNotFound, InputNotFound, NotDicom, UsageError
@@ -74,6 +77,31 @@ def test_streams_share_the_runs_and_their_rate_is_their_number_by_their_time(mea
         assert each.assessments == 10 == each.latency_ms.n
         assert each.per_second == pytest.approx(each.assessments / each.seconds, rel=1e-2)
         assert each.seconds * 1e3 >= each.latency_ms.max - 0.01
+
+
+def test_batches_share_the_runs_and_each_is_timed_as_a_whole(bundle: str, image: Path) -> None:
+    plan = Plan(runs=7, warmup=1, streams=(), batches=(1, 3, 20), cold=0, meters={})
+    found = measure(Order(bundle, threads=1), plan, [image])
+    assert [(each.batch, each.assessments, each.latency_ms.n) for each in found.batches] == [
+        (1, 7, 7),
+        (3, 9, 3),
+        (20, 40, 2),
+    ]
+    for each in found.batches:
+        assert each.per_second == pytest.approx(each.assessments / each.seconds, rel=1e-2)
+    one, _, twenty = found.batches
+    assert twenty.latency_ms.p50 > 5 * one.latency_ms.p50
+    for words in ("batches of 3: ", "batches of 20: "):
+        assert words in text_from_document(found)
+    assert "Batches" in html_from_document(found)
+    assert "Batches" not in html_from_document(found.model_copy(update={"batches": []}))
+
+
+def test_a_document_from_before_batches_is_read(measured: Document, tmp_path: Path) -> None:
+    fields = json.loads(json_from_document(measured))
+    del fields["batches"]
+    (tmp_path / "old.json").write_text(json.dumps(fields))
+    assert list(document_from_file(str(tmp_path / "old.json")).batches) == []
 
 
 @pytest.mark.parametrize(("streams", "least", "most"), [(1, 1, 1), (4, 2, 4)])
@@ -249,7 +277,7 @@ def test_errors_keep_their_class_in_this_process_and_in_a_fresh_one(
         measure(Order(bundle, backend="nothing"), plan, [image])
 
 
-@pytest.mark.parametrize("change", [{"runs": 0}, {"warmup": 0}, {"streams": (0,)}])
+@pytest.mark.parametrize("change", [{"runs": 0}, {"warmup": 0}, {"streams": (0,)}, {"batches": (0,)}])
 def test_nothing_to_measure_is_refused(bundle: str, image: Path, change: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         measure(Order(bundle), Plan(**change), [image])  # type: ignore[arg-type]
