@@ -8,30 +8,10 @@ from typing import Any
 import pytest
 
 from edge_sacro.assessor import Assessor
-from edge_sacro.engine import Engine, NetworkSpec, open_engine
 from edge_sacro.errors import BackendFailed, InternalError, UsageError
 from edge_sacro.runtime import Runtime
+from tests.openers import NotesClosing
 from tests.tiny import write_bundle, write_dicom
-
-
-class Opener:
-    """Notes which networks are closed."""
-
-    def __init__(self) -> None:
-        self.opened: list[str] = []
-        self.closed: list[str] = []
-
-    def __call__(self, backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
-        engine = open_engine(backend, spec, model, threads)
-        close = engine.close
-
-        def closing() -> None:
-            self.closed.append(spec.name)
-            close()
-
-        engine.close = closing  # type: ignore[method-assign]
-        self.opened.append(spec.name)
-        return engine
 
 
 @pytest.fixture
@@ -48,14 +28,14 @@ def test_networks_are_closed_whatever_ends_the_opening(
         raise error
 
     monkeypatch.setattr(Assessor, at, fails)
-    opener = Opener()
+    opener = NotesClosing()
     with pytest.raises(type(error)):
         Runtime(bundle, opener=opener, threads=1)
     assert sorted(opener.closed) == sorted(opener.opened) == ["classifier", "segmenter"]
 
 
 def test_they_stay_open_where_nothing_fails_and_are_closed_once(bundle: Path) -> None:
-    opener = Opener()
+    opener = NotesClosing()
     runtime = Runtime(bundle, opener=opener, threads=1)
     assert opener.closed == []
     runtime.close()

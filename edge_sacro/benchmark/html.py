@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from edge_sacro.benchmark.document import TOTAL, Document
+from edge_sacro.benchmark.document import TOTAL, Batch, Document, Stream
 from edge_sacro.benchmark.text import number, quantile_cells, threads_in_words
 from edge_sacro.parity.page import page, plotted, section, table
 from edge_sacro.parity.svg import Axis, Plot, Series, nice_step
@@ -126,10 +126,7 @@ def _cold(document: Document) -> str:
 def _streams(document: Document) -> Sequence[str]:
     if not document.streams:
         return []
-    rows = [
-        (str(each.streams), f"{each.per_second:.2f}", str(each.assessments), *quantile_cells(each.latency_ms)[:4])
-        for each in document.streams
-    ]
+    rows = [_throughput(each.streams, each) for each in document.streams]
     heads = ("streams", "assessments a second", "assessments", "latency p50, ms", "p90", "p99", "largest")
     note = "Several threads call one runtime at once. Latency is what each caller waited."
     return [plotted("Throughput", stream_plot(document), note), table(heads, rows)]
@@ -138,12 +135,13 @@ def _streams(document: Document) -> Sequence[str]:
 def _batches(document: Document) -> Sequence[str]:
     if not document.batches:
         return []
-    rows = [
-        (str(each.batch), f"{each.per_second:.2f}", str(each.assessments), *quantile_cells(each.latency_ms)[:4])
-        for each in document.batches
-    ]
+    rows = [_throughput(each.batch, each) for each in document.batches]
     heads = ("studies", "assessments a second", "assessments", "whole batch p50, ms", "p90", "p99", "largest")
     return [section("Batches", table(heads, rows), "Studies given at once: each is read while another is assessed.")]
+
+
+def _throughput(number: int, row: Stream | Batch) -> Sequence[str]:
+    return (str(number), f"{row.per_second:.2f}", str(row.assessments), *quantile_cells(row.latency_ms)[:4])
 
 
 def _memory(document: Document) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge_sacro.bundle import Bundle, load_bundle
-from edge_sacro.engine import Engine, NetworkSpec, open_engine, opening, serve
+from edge_sacro.engine import Engine, NetworkSpec, opening, serve
 from edge_sacro.engine.opening import open_networks, preload
 from edge_sacro.engine.profiles import profile_from_name
 from edge_sacro.engine.serve import QualifiedEngines, builders_of_store
@@ -19,15 +19,16 @@ from edge_sacro.engine.store import EngineStore
 from edge_sacro.errors import BackendFailed, BundleFileCorrupt, Int8Inexact, UsageError
 from edge_sacro.runtime import Runtime
 from tests.engines.shelf import PROFILE, qualified, tiny_bundle
+from tests.openers import NotesClosing
 from tests.tiny import write_bundle
 
 
-class Opener:
+class Opener(NotesClosing):
     """Notes in which thread each network is opened, and which are closed; the one that is named fails."""
 
     def __init__(self, fails: str = "", meets: int = 1, patience_s: float = 10.0) -> None:
+        super().__init__()
         self.threads: list[threading.Thread] = []
-        self.closed: list[str] = []
         self._fails, self._met = fails, threading.Barrier(meets, timeout=patience_s)
 
     def __call__(self, backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
@@ -35,15 +36,7 @@ class Opener:
         self._met.wait()
         if spec.name == self._fails:
             raise BackendFailed("it failed", source=spec.name)
-        engine = open_engine(backend, spec, model, threads)
-        close = engine.close
-
-        def closing() -> None:
-            self.closed.append(spec.name)
-            close()
-
-        engine.close = closing  # type: ignore[method-assign]
-        return engine
+        return super().__call__(backend, spec, model, threads)
 
 
 class SideBySide(Opener):
