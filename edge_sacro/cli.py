@@ -68,7 +68,7 @@ for group in GROUPS:
 )
 @click.option("--engines", type=click.Path(file_okay=False), help="Folder of engines to serve from, not a --backend.")
 @click.option("--precision", help="fp32, fp16 or int8, where the bundle has it.  [default: the bundle's]")
-@click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all processors]")
+@click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all that it may use]")
 @click.option("--deadline", "deadline_s", type=float, metavar="SECONDS", help="Time that one image may take.")
 @click.option("--operating-point", metavar="NAME", help="One of the bundle's cut-offs.  [default: the bundle's]")
 @click.option(

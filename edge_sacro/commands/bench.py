@@ -47,7 +47,7 @@ def bench() -> None:
 @click.option("--backend", default="onnxruntime", show_default=True, help="As for infer; never replaced.")
 @click.option("--engines", type=click.Path(file_okay=False), help="Folder of engines to serve from, not a --backend.")
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), help="[default: the bundle's]")
-@click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all processors]")
+@click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all that it may use]")
 @click.option("--runs", default=100, show_default=True, type=click.IntRange(1), help="Of each input; p99 needs 100.")
 @click.option("--warmup", default=5, show_default=True, type=click.IntRange(1), help="Runs before, not counted.")
 @click.option(
