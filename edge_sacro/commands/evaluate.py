@@ -53,7 +53,9 @@ class _Chosen:
 @click.option("--bundle", default="demonstration", show_default=True, help="For a folder: the model bundle.")
 @click.option("--backend", default="onnxruntime", show_default=True, help="For a folder: what computes.")
 @click.option("--precision", help="For a folder: fp32, fp16 or int8.  [default: the bundle's]")
-@click.option("--threads", type=click.IntRange(1), help="For a folder: of one inference.  [default: all processors]")
+@click.option(
+    "--threads", type=click.IntRange(1), help="For a folder: of one inference.  [default: all that it may use]"
+)
 @click.option("--operating-point", metavar="NAME", help="For a folder: the cut-off.  [default: the bundle's]")
 @trust_options
 @exits_with_code

@@ -35,7 +35,7 @@ _OPTIONS = (
         type=click.Choice(["perturbed-weights", "swapped-classes"]),
         help="Make the contenders wrong on purpose: exit code 83 is then due.",
     ),
-    click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all processors]"),
+    click.option("--threads", type=click.IntRange(1), help="Threads of one inference.  [default: all that it may use]"),
     click.option("--json", "json_path", metavar="FILE", help="Write the whole measurement."),
     click.option("--html", "html_path", metavar="FILE", help="Write a page with plots."),
     click.option("--write-into", metavar="FOLDER", help="Put the record into this bundle, where the budget holds."),
