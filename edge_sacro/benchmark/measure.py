@@ -230,6 +230,8 @@ def _summary(rows: Sequence[dict[str, float]]) -> Warm:
 
 def _memory(start_mb: float | None, warm_mb: float | None, runs_mb: float | None) -> Memory:
     end_mb = resident_mb()
+    # the kernel adds its counters up in batches, by processor, and may tell a peak below what it told before
+    seen = [each for each in (start_mb, warm_mb, runs_mb, end_mb, resident_mb("VmHWM")) if each is not None]
     growth = None if runs_mb is None or warm_mb is None else round(runs_mb - warm_mb, 1)
     return Memory(
         start_mb=start_mb,
@@ -237,7 +239,7 @@ def _memory(start_mb: float | None, warm_mb: float | None, runs_mb: float | None
         runs_mb=runs_mb,
         end_mb=end_mb,
         growth_mb=growth,
-        peak_mb=resident_mb("VmHWM"),
+        peak_mb=max(seen, default=None),
         children_peak_mb=children_peak_mb(),
         reason=None if end_mb is not None else "this system has no /proc/self/status",
     )

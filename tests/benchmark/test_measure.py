@@ -134,8 +134,7 @@ def test_memory_is_told_in_the_order_in_which_it_was_read(measured: Document) ->
     assert memory.warm_mb is not None
     assert memory.peak_mb is not None
     assert memory.growth_mb == pytest.approx(memory.runs_mb - memory.warm_mb, abs=0.11)
-    # the kernel counts pages in batches, by processor, so that the peak may be told a little below what it was
-    assert memory.peak_mb >= memory.start_mb - 1 > 10
+    assert memory.peak_mb >= memory.start_mb > 10
     assert memory.children_peak_mb is not None, "the process that decodes"
 
 
