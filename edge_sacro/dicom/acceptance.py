@@ -111,7 +111,7 @@ def check_acceptance(
     ratio = radiograph.lossy_ratio
     notes += _loss(radiograph)
     if ratio is not None and ratio > lossy_limit:
-        what = f"the image was compressed {ratio:g} times with loss; up to {lossy_limit:g} times is read"
+        what = f"the image was compressed with loss at {ratio:g} to 1; up to {lossy_limit:g} to 1 is read"
         refusals.append(LossyLimitExceeded(what, source=radiograph.source))
     for refusal in refusals:
         if refusal.code not in overrides:
@@ -124,8 +124,8 @@ def _loss(radiograph: Radiograph) -> list[str]:
     """A note on lossy compression, where there was any."""
     if not radiograph.lossy:
         return []
-    times = "" if radiograph.lossy_ratio is None else f", {radiograph.lossy_ratio:g} times"
-    return [f"The image went through compression with loss{times}."]
+    ratio = "" if radiograph.lossy_ratio is None else f" at {radiograph.lossy_ratio:g} to 1"
+    return [f"The image went through compression with loss{ratio}."]
 
 
 def _letters(text: str) -> str:
