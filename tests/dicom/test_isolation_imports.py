@@ -1,4 +1,4 @@
-"""The process that takes hostile bytes apart has no client of the network in it that nobody asked for."""
+"""The process that takes hostile bytes apart has nothing in it that it does not use; who cannot have one is told why."""
 
 from __future__ import annotations
 
@@ -16,17 +16,27 @@ from edge_sacro.errors import InternalError
 from tests.dicom.synthetic import dicom
 
 
+NOT_LOADED = {"requests", "PIL", "jpeg_ls", "gdcm", "pylibjpeg"}
+
+
 @pytest.fixture
 def told(tmp_path: Path) -> Path:
-    """The file that a stand-in for requests writes when it is imported."""
-    (tmp_path / "requests.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w').close()\n")
-    return tmp_path / "imported"
+    """A folder of stand-ins: each leaves its name in the folder within when it is imported, and then is not to be had."""
+    (tmp_path / "imported").mkdir()
+    for name in NOT_LOADED:
+        text = f"open({str(tmp_path / 'imported' / name)!r}, 'w').close()\nraise ImportError\n"
+        (tmp_path / f"{name}.py").write_text(text)
+    return tmp_path
 
 
-def test_the_decoding_process_starts_without_requests(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(told.parent))
+def imported(told: Path) -> set[str]:
+    return {each.name for each in (told / "imported").iterdir()}
+
+
+def test_the_decoding_process_starts_without_what_it_does_not_use(told: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(told))
     Child().close()
-    assert not told.exists()
+    assert imported(told) == set()
 
 
 def test_a_process_that_the_system_does_not_give_is_told_with_a_remedy(
@@ -57,7 +67,7 @@ def test_no_descriptor_for_the_answer_is_told_with_a_remedy(tmp_path: Path, monk
     assert read(file).rows
 
 
-def test_the_stand_in_tells_when_pydicom_imports_it(told: Path) -> None:
-    code = f"import sys; sys.path.insert(0, {str(told.parent)!r}); import pydicom.data"
+def test_the_stand_ins_tell_that_pydicom_imports_them(told: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {str(told)!r}); import pydicom.dataset"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    assert told.exists()
+    assert imported(told) == NOT_LOADED
