@@ -12,6 +12,7 @@ from edge_sacro.preprocess.resize import Size
 from edge_sacro.preprocess.tf_resize import aspect_size
 
 _WEIGHT_THREADS = 64
+_ROW_THREADS = (256, 1, 1)
 
 
 def squished_input(
@@ -41,8 +42,8 @@ def squished_input(
     squished = session.buffer("squished", image.rows * columns)
     session.device.launch(
         "squish_across",
-        pixel_blocks(columns, image.rows),
-        PIXEL_THREADS,
+        (image.rows, 1, 1),
+        _ROW_THREADS,
         image=image.argument,
         table=table,
         first=across,

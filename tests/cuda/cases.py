@@ -117,7 +117,7 @@ def _segmenter(radiograph: Radiograph, encoding: Encoding) -> Case:
         resized = cv2.resize(canonical_gray(radiograph), (SEGMENTATION.size,) * 2, interpolation=cv2.INTER_AREA)
         return encoded(windows(minus_one_to_one(resized.astype(np.float32)), SEGMENTATION), encoding)
 
-    return Case(f"dorfner2024 segmenter {encoding.precision}", found, expected, near)
+    return Case(f"dorfner2024 segmenter {radiograph.stored.shape} {encoding.precision}", found, expected, near)
 
 
 def _published_segmenter(radiograph: Radiograph) -> Case:
@@ -189,7 +189,7 @@ def _squish(radiograph: Radiograph, size: tuple[int, int], encoding: Encoding) -
         return through(cv2.resize(canonical_gray(radiograph), size[::-1], interpolation=cv2.INTER_LINEAR))
 
     return Case(
-        f"bressem2021 {size} {encoding.precision}",
+        f"bressem2021 {radiograph.stored.shape} to {size} {encoding.precision}",
         lambda session: bressem2021_input(session, radiograph, size, encoding).copy(),
         lambda: through(squished(canonical_gray(radiograph), size)),
         near,
@@ -235,6 +235,7 @@ def _slice(radiograph: Radiograph, size: tuple[int, int]) -> Case:
 CASES = (
     _segmenter(twelve_bit(150, 210, "FR", inverted=True), Encoding()),
     _segmenter(twelve_bit(300, 60), HALF),
+    _segmenter(twelve_bit(700, 620, "LH"), Encoding()),
     _segmenter(twelve_bit(150, 210), INT8),
     _published_segmenter(twelve_bit(150, 210, "RF", inverted=True)),
     _published_crop(twelve_bit(160, 200)),
@@ -244,6 +245,8 @@ CASES = (
     _standard(twelve_bit(150, 210, "FL")),
     _squish(twelve_bit(150, 210, "LH"), (96, 80), Encoding()),
     _squish(twelve_bit(60, 70), (96, 80), HALF),
+    _squish(twelve_bit(8, 8193, "RF"), (4, 70), Encoding()),
+    _squish(twelve_bit(8, 9001), (4, 2), Encoding()),
     _detector(twelve_bit(150, 210, "HR"), 128, Encoding()),
     _detector(twelve_bit(50, 90), 128, HALF),
     _slice(axial_slice(128, 128), (112, 112)),

@@ -1,4 +1,4 @@
-"""The process that takes hostile bytes apart has nothing in it that it does not use; who cannot have one is told why."""
+"""The process that takes hostile bytes apart loads nothing that it does not use, and who cannot have it is told why."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from edge_sacro.dicom.isolation import children
 from edge_sacro.errors import InternalError
 from tests.dicom.synthetic import dicom
 
-
 NOT_LOADED = {"requests", "PIL", "jpeg_ls", "gdcm", "pylibjpeg"}
 
 
 @pytest.fixture
 def told(tmp_path: Path) -> Path:
-    """A folder of stand-ins: each leaves its name in the folder within when it is imported, and then is not to be had."""
+    """A folder of stand-ins: each leaves its name in the folder within when it is imported, and fails."""
     (tmp_path / "imported").mkdir()
     for name in NOT_LOADED:
         text = f"open({str(tmp_path / 'imported' / name)!r}, 'w').close()\nraise ImportError\n"

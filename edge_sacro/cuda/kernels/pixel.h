@@ -42,7 +42,12 @@ INLINE int clamped(int value, int length) { return smaller(larger(value, 0), len
 INLINE int rows_of(const Image &image) { return image.transposed ? image.columns : image.rows; }
 INLINE int columns_of(const Image &image) { return image.transposed ? image.rows : image.columns; }
 
+#ifndef PIXEL_READ
+#define PIXEL_READ(index)  // a test counts here
+#endif
+
 INLINE int stored_value(const Image &image, size_t index) {
+    PIXEL_READ(index);
     switch (image.type) {
         case UINT8: return ((const byte *)image.pixels)[index];
         case INT8: return ((const signed char *)image.pixels)[index];

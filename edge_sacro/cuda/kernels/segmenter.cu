@@ -7,29 +7,54 @@ struct Windows {
     int step, across;
 };
 
-// Each output pixel is the mean of a bin of whole pixels; neighbouring bins may share one row or column of them, and
-// every other pixel is read once. eight_bit is the table where values are whole and sums exact, else values is.
+#define TILE 8192  // pixels that a block holds
+
+INLINE int bin_begin(int index, int length, int size) { return (int)((long long)index * length / size); }
+INLINE int bin_end(int index, int length, int size) {
+    return (int)(((long long)(index + 1) * length + size - 1) / size);
+}
+
+// Of a pixel: its gray where there is a table of it, else its entry.
+INLINE int seen(const Image &image, const byte *eight_bit, int row, int column) {
+    int entry = entry_at(image, row, column);
+    return eight_bit ? eight_bit[entry] : entry;
+}
+
+// Each output pixel is the mean of a bin of whole pixels, and neighbouring bins may share one row or column of them: a
+// block holds the pixels of all its bins, so that each is read once. Of bins so large that they do not fit, the shared
+// rows and columns are few, and are read twice. eight_bit is the table where values are whole and sums exact, else
+// values is.
 KERNEL area_resize(Image image, const byte *eight_bit, const float *values, float *resized, count *bounds, int size) {
+    __shared__ word tile[TILE];
     __shared__ count extremes[2];
-    int column = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y;
+    int rows = rows_of(image), columns = columns_of(image);
+    int first_column = blockIdx.x * blockDim.x, first_row = blockIdx.y * blockDim.y;
+    int left_of_all = bin_begin(first_column, columns, size), top_of_all = bin_begin(first_row, rows, size);
+    int across = bin_end(smaller(first_column + blockDim.x, size) - 1, columns, size) - left_of_all;
+    int down = bin_end(smaller(first_row + blockDim.y, size) - 1, rows, size) - top_of_all;
+    bool held = (long long)across * down <= TILE;
+    for (int y = threadIdx.y; held && y < down; y += blockDim.y)
+        for (int x = threadIdx.x; x < across; x += blockDim.x)
+            tile[y * across + x] = (word)seen(image, eight_bit, top_of_all + y, left_of_all + x);
+    __syncthreads();
+    int column = first_column + threadIdx.x, row = first_row + threadIdx.y;
     bool inside = row < size && column < size;
     float mean = 0.0f;
     if (inside) {
-        long long rows = rows_of(image), columns = columns_of(image);
-        int top = (int)(row * rows / size), bottom = (int)(((row + 1) * rows + size - 1) / size);
-        int left = (int)(column * columns / size), right = (int)(((column + 1) * columns + size - 1) / size);
+        int top = bin_begin(row, rows, size), bottom = bin_end(row, rows, size);
+        int left = bin_begin(column, columns, size), right = bin_end(column, columns, size);
         unsigned long long whole = 0;
         double sum = 0.0;
         for (int x = left; x < right; x++) {
-            double down = 0.0;  // rows first, then columns: the order in which the reference rounds
+            double part = 0.0;  // rows first, then columns: the order in which the reference rounds
             for (int y = top; y < bottom; y++) {
-                int entry = entry_at(image, y, x);
+                int found = held ? tile[(y - top_of_all) * across + x - left_of_all] : seen(image, eight_bit, y, x);
                 if (eight_bit)
-                    whole += eight_bit[entry];
+                    whole += (count)found;
                 else
-                    down += values[entry];
+                    part += values[found];
             }
-            sum += down;
+            sum += part;
         }
         double pixels = (double)(bottom - top) * (right - left);
         mean = (float)((eight_bit ? (double)whole : sum) / pixels);

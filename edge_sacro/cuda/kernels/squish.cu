@@ -2,6 +2,7 @@
 #include "pixel.h"
 
 #define PRECISION 22
+#define STRIP 8192  // pixels of a row that a block holds
 
 // The triangle's weights of one axis: first input pixel of each output pixel, and its weights, tap by tap so
 // that neighbouring threads read neighbouring ones.
@@ -28,14 +29,29 @@ KERNEL squish_weights(int *first, int *weights, int length, int target, int taps
 
 INLINE byte rounded(int total) { return (byte)clamped(total >> PRECISION, 256); }
 
+// A block to a row. A pixel weighs in two output pixels or more, so it is read once and kept while they are made; a row
+// longer than the strip is done in parts, and of an output pixel that weighs more than a strip the rest is read as needed.
 KERNEL squish_across(Image image, const byte *table, const int *first, const int *weights, byte *squished, int target,
                      int taps) {
-    int column = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y;
-    if (row >= rows_of(image) || column >= target) return;
-    int total = 1 << (PRECISION - 1), columns = columns_of(image);
-    for (int tap = 0; tap < taps && first[column] + tap < columns; tap++)
-        total += table[entry_at(image, row, first[column] + tap)] * weights[tap * target + column];
-    squished[(size_t)row * target + column] = rounded(total);
+    __shared__ byte strip[STRIP];
+    int row = blockIdx.x, columns = columns_of(image), room = larger(STRIP - taps, 0);
+    int part = columns <= STRIP ? target : larger((int)((long long)room * target / columns), 1);
+    for (int begin = 0; begin < target; begin += part) {
+        int end = smaller(begin + part, target), left = first[begin];
+        int held = smaller(smaller(first[end - 1] + taps, columns) - left, STRIP);
+        __syncthreads();  // until then others read the part before
+        for (int x = threadIdx.x; x < held; x += blockDim.x) strip[x] = table[entry_at(image, row, left + x)];
+        __syncthreads();
+        for (int column = begin + threadIdx.x; column < end; column += blockDim.x) {
+            int total = 1 << (PRECISION - 1), from = first[column] - left;
+            for (int tap = 0; tap < taps && left + from + tap < columns; tap++) {
+                int x = from + tap;
+                int gray = x < held ? strip[x] : table[entry_at(image, row, left + x)];
+                total += gray * weights[tap * target + column];
+            }
+            squished[(size_t)row * target + column] = rounded(total);
+        }
+    }
 }
 
 // Down, and the network's three channels.

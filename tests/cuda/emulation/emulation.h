@@ -198,6 +198,14 @@ T changed(T *place, T value) {
 #define __shared__ static
 #define __syncthreads() emulation::barrier(__LINE__)
 
+// How often each pixel was read, where a test has set memory for it and compiles with -DPIXEL_READ=counted.
+extern "C" {
+unsigned *reads_of_pixels = nullptr;
+}
+inline void counted(size_t index) {
+    if (reads_of_pixels) reads_of_pixels[index]++;
+}
+
 template <class T>
 T atomicAdd(T *place, T value) {
     return emulation::changed(place, (T)(*place + value));
