@@ -192,7 +192,7 @@ def data_pdu(fragment: bytes, *, command: bool, last: bool, context: int = 1) ->
     return struct.pack(">BBII", 4, 0, len(value) + 4, len(value)) + value
 
 
-def answer(connection: socket.socket, seconds: float = 3.0) -> bytes:
+def answer(connection: socket.socket, seconds: float = 15.0) -> bytes:
     """The next bytes that come, none where the connection was closed.
 
     Raises:
@@ -205,7 +205,7 @@ def answer(connection: socket.socket, seconds: float = 3.0) -> bytes:
         return b""
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
     """Whether something comes true in time."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -136,7 +136,7 @@ def destination(name: str = "archive", **changes: object) -> Destination:
     )
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Wait for something to come true."""
     end = time.monotonic() + seconds
     while not condition():
