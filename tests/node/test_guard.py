@@ -93,10 +93,10 @@ def test_a_request_that_trickles_is_closed_in_time(tmp_path: Path) -> None:
 @leaky
 def test_control_a_request_that_trickles_stays_with_pynetdicom() -> None:
     with contextlib.ExitStack() as stack:
-        connection = stack.enter_context(socket.create_connection(stack.enter_context(unguarded())))
+        connection = stack.enter_context(socket.create_connection(stack.enter_context(unguarded(seconds=2.0))))
         stack.enter_context(trickling(connection, association_request(), 0.1))
         with pytest.raises(TimeoutError):
-            answer(connection, 1.2)
+            answer(connection, 4.0)
 
 
 def test_a_pdu_that_trickles_is_cut_in_time(tmp_path: Path) -> None:
