@@ -40,12 +40,12 @@ def open_networks(
     Raises:
         BundleError, BackendError, EngineError: of the first that cannot be opened; those that were are closed again.
     """
-    networks = bundle.manifest.networks
+    networks, takes_models = bundle.manifest.networks, getattr(opener, TAKES_MODELS, True)
     engines: dict[str, Engine] = {}
 
     def open_one(name: NetworkName) -> None:
         file = bundle.model_file(name, precision, backend)
-        model = bundle.files[file] if getattr(opener, TAKES_MODELS, True) else b""
+        model = bundle.files[file] if takes_models else b""
         engines[name] = opener(backend, networks[name].spec(name), model, threads)
 
     processors: Collection[str] = getattr(opener, SIDE_BY_SIDE, {backend} if opener is open_engine else ())
@@ -53,7 +53,7 @@ def open_networks(
         if processors:
             with ThreadPoolExecutor(thread_name_prefix="open") as pool:
                 waiting = [pool.submit(open_one, name) for name in networks]
-                if precision == "int8":
+                if precision == "int8" and takes_models:  # a store's engines were held to it when they qualified
                     pool.map(_try_int8, processors)
             for future in waiting:
                 future.result()

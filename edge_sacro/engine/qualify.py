@@ -19,6 +19,7 @@ from edge_sacro.engine import open_engine
 from edge_sacro.engine.base import Array, Engine, NetworkSpec
 from edge_sacro.engine.ort import OrtEngine
 from edge_sacro.engine.profiles import Precision, profile_from_name
+from edge_sacro.engine.saturation import check_engines
 from edge_sacro.engine.serve import open_sealed, order_from_bundle
 from edge_sacro.engine.store import EngineStore, Qualification
 from edge_sacro.manifest import NetworkName
@@ -135,6 +136,7 @@ def qualify(
         BackendUnavailable: no backend of this version runs the engine.
         EngineStale: it is sealed for something else.
         BackendFailed: it cannot be opened, or fails on a golden input.
+        Int8Inexact: it is INT8 of a backend whose sums this processor cuts off. Golden inputs need not reach them.
     """
     store.forget_qualification(key)
     spec = bundle.manifest.networks[network].spec(network)
@@ -142,6 +144,8 @@ def qualify(
     with ExitStack() as opened:
         candidate = open_sealed(store, bundle, key, spec, threads)
         opened.callback(candidate.close)
+        if seal.precision == "int8":
+            check_engines([candidate])  # once: the seal holds the engine to this processor and this version
         model = order_from_bundle(bundle, network, seal.precision, profile_from_name(seal.profile)).model
         reference = OrtEngine(spec, model, threads, optimise=False)
         opened.callback(reference.close)

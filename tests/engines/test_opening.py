@@ -43,6 +43,16 @@ class SideBySide(Opener):
     side_by_side = frozenset({"onnxruntime"})
 
 
+class FromElsewhere(SideBySide):
+    """It needs no model, as a store does not."""
+
+    takes_models = False
+
+    def __call__(self, backend: str, spec: NetworkSpec, model: bytes, threads: int) -> Engine:
+        assert (backend, model) == ("onnxruntime", b"")
+        return super().__call__("null", spec, model, threads)
+
+
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
     return load_bundle(write_bundle(tmp_path / "tiny"))
@@ -133,6 +143,9 @@ def test_int8_sums_are_tried_while_the_networks_are_opened(
     found = open_networks(bundle, precision, "onnxruntime", 1, SideBySide())
     assert len(found) == 2, "the runtime asks again, and tells"
     assert tried == (["onnxruntime"] if precision == "int8" else [])
+    tried.clear()
+    open_networks(bundle, precision, "onnxruntime", 1, FromElsewhere())
+    assert tried == [], "a store's engines were held to it when they qualified"
 
 
 def test_what_is_imported_ahead_is_there_when_the_process_ends_and_what_is_absent_is_nobodys_error() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -95,6 +96,24 @@ def test_a_processor_without_them_is_refused() -> None:
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
     assert "openvino: a sum of " in found.stdout
     assert "[int8_inexact] Use --precision fp32 or fp16" in found.stdout
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(("left_out", "refused"), [({"ONEDNN_MAX_CPU_ISA": "AVX2"}, True), ({}, False)])
+def test_a_stores_int8_engine_is_held_to_it_when_it_qualifies(
+    tmp_path: Path, left_out: dict[str, str], refused: bool
+) -> None:
+    """Golden inputs alone need not find it; nobody asks again when the engine serves."""
+    pytest.importorskip("openvino", reason="pip install openvino")
+    if not DOT_PRODUCT & set(processor_features()):
+        pytest.skip("this processor has no 8-bit dot products to leave out")
+    if "avx2" not in processor_features():
+        pytest.skip("instructions can be left out on x86-64 with AVX2 alone")
+    options = ["--precision=int8", "--profile=x86-cpu-openvino", "--phantoms=0", f"--store={tmp_path}"]
+    command = [sys.executable, "-m", "edge_sacro.cli", "engine", "build", *options]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **left_out})
+    assert ("[int8_inexact]" in found.stderr, found.returncode == Int8Inexact.exit_code) == (refused, refused)
+    assert (list(tmp_path.glob("*.qualified.json")) == []) == refused
 
 
 class _Cut(Engine):
